@@ -45,7 +45,7 @@ class Sink(Protocol):
         """True when the blob is there already."""
 
     def mount(self, descriptor: Descriptor, origin: str) -> bool:
-        """Take the blob over from `origin` (`registry/repository`) without moving bytes; False when that is not to be."""
+        """Take a blob over from `origin` (`registry/repository`) without moving bytes; False when that fails."""
 
     def put(self, descriptor: Descriptor, opened: Opener) -> None:
         """Write a blob; `opened` may be called again when a try failed."""
