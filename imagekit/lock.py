@@ -1,0 +1,252 @@
+"""The lock: the exact bytes that were chosen for a spec.
+
+`runtime.lock` is canonical JSON with one value a line, so that a change reads well in a diff. It goes stale when the
+request or this imagekit's part in the bytes changes, which needs no network to judge; a tag that moved or a newer
+archive makes it outdated, never stale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Self
+
+from imagekit.errors import InvalidFile
+from imagekit.oci import canonical
+from imagekit.oci.digest import Digest
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformRequest:
+    """What has to be resolved for one architecture. `archives` maps a URL to the sha256 that the spec gives, or ""."""
+
+    architecture: str
+    base: str = ""
+    images: tuple[str, ...] = ()
+    archives: Mapping[str, str] = field(default_factory=dict)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is digested."""
+        return {"base": self.base, "images": list(self.images), "archives": dict(self.archives)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """All that resolution reads of a spec and of imagekit's data."""
+
+    platforms: tuple[PlatformRequest, ...]
+
+    @property
+    def digest(self) -> Digest:
+        """Its digest stands in the lock."""
+        document = {item.architecture: item.to_mapping() for item in self.platforms}
+        return Digest.of(canonical.to_bytes(document))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Making:
+    """This imagekit's part in the bytes: codec, layer format, and the digests of what it puts into images itself."""
+
+    codec: str
+    layer_format: int
+    generated: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedImage:
+    """One platform's image: the digest of its manifest and config, and of the index that named it, if one did."""
+
+    reference: str
+    manifest: Digest
+    config: Digest
+    index: Digest | None = None
+
+    @classmethod
+    def from_mapping(cls, reference: str, document: Mapping[str, Any]) -> Self:
+        """Out of a lock."""
+        index = document.get("index")
+        return cls(
+            reference=reference,
+            manifest=Digest.parse(document["manifest"]),
+            config=Digest.parse(document["config"]),
+            index=Digest.parse(index) if index else None,
+        )
+
+    def to_mapping(self) -> dict[str, str]:
+        """As a lock holds it."""
+        document = {"manifest": str(self.manifest), "config": str(self.config)}
+        return document | {"index": str(self.index)} if self.index else document
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedArchive:
+    """One file behind a URL; size in bytes."""
+
+    url: str
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockedPlatform:
+    """What one architecture's request resolved to."""
+
+    architecture: str
+    base: LockedImage | None = None
+    images: Mapping[str, LockedImage] = field(default_factory=dict)
+    archives: Mapping[str, LockedArchive] = field(default_factory=dict)
+
+    @classmethod
+    def from_mapping(cls, architecture: str, document: Mapping[str, Any]) -> Self:
+        """Out of a lock."""
+        base = document.get("base")
+        return cls(
+            architecture=architecture,
+            base=LockedImage.from_mapping(base["reference"], base) if base else None,
+            images={name: LockedImage.from_mapping(name, item) for name, item in document.get("images", {}).items()},
+            archives={
+                url: LockedArchive(url=url, digest=Digest.from_hex(item["sha256"]), size=int(item["size"]))
+                for url, item in document.get("archives", {}).items()
+            },
+        )
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As a lock holds it; what is empty is left out."""
+        document: dict[str, Any] = {}
+        if self.base:
+            document["base"] = {"reference": self.base.reference, **self.base.to_mapping()}
+        if self.images:
+            document["images"] = {name: image.to_mapping() for name, image in self.images.items()}
+        if self.archives:
+            document["archives"] = {
+                url: {"sha256": item.digest.hex, "size": item.size} for url, item in self.archives.items()
+            }
+        return document
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
+    """The whole lock; `created` is the time (RFC 3339, UTC) that the image config carries."""
+
+    imagekit: str
+    created: str
+    request: Digest
+    making: Making
+    platforms: tuple[LockedPlatform, ...]
+
+    @classmethod
+    def from_bytes(cls, data: bytes, file: str) -> Self:
+        """Out of a file; raises InvalidFile."""
+        try:
+            document = json.loads(data.decode("utf-8"))
+            version = document["format"]
+            if version != FORMAT:
+                raise InvalidFile(
+                    f"{file}: a lock of format {version}; this imagekit reads format {FORMAT}",
+                    hint="install the imagekit that wrote it, or delete the file and run `imagekit lock`",
+                )
+            return cls._from_mapping(document)
+        except InvalidFile:
+            raise
+        except Exception as error:
+            raise InvalidFile(
+                f"{file}: not a lock that can be read ({type(error).__name__}: {str(error)[:200]})",
+                hint="restore the committed file, or delete it and run `imagekit lock`",
+            ) from error
+
+    @classmethod
+    def _from_mapping(cls, document: Mapping[str, Any]) -> Self:
+        making = document["making"]
+        return cls(
+            imagekit=str(document["imagekit"]),
+            created=_time(document["created"]),
+            request=Digest.parse(document["request"]),
+            making=Making(
+                codec=str(making["codec"]),
+                layer_format=int(making["layer_format"]),
+                generated={str(name): str(value) for name, value in making.get("generated", {}).items()},
+            ),
+            platforms=tuple(
+                LockedPlatform.from_mapping(name, item) for name, item in sorted(document["platforms"].items())
+            ),
+        )
+
+    def to_bytes(self) -> bytes:
+        """The canonical bytes: sorted keys, two spaces, a newline at the end."""
+        making: dict[str, Any] = {"codec": self.making.codec, "layer_format": self.making.layer_format}
+        if self.making.generated:
+            making["generated"] = dict(self.making.generated)
+        document = {
+            "format": FORMAT,
+            "imagekit": self.imagekit,
+            "created": self.created,
+            "request": str(self.request),
+            "making": making,
+            "platforms": {item.architecture: item.to_mapping() for item in self.platforms},
+        }
+        return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
+
+    def platform(self, architecture: str) -> LockedPlatform | None:
+        """What was locked for an architecture."""
+        return next((item for item in self.platforms if item.architecture == architecture), None)
+
+
+def differences(lock: Lock, request: Request, making: Making) -> tuple[str, ...]:
+    """Why the lock is stale, in sentences; empty when it is not. Reads nothing but its arguments."""
+    return (*_request_differences(lock, request), *making_differences(lock.making, making))
+
+
+def making_differences(locked: Making, making: Making) -> tuple[str, ...]:
+    """Where this imagekit would make other bytes than the lock says."""
+    found = []
+    if locked.codec != making.codec:
+        found.append(f"the lock's layers are compressed by {locked.codec}, this imagekit's by {making.codec}")
+    if locked.layer_format != making.layer_format:
+        found.append(f"the lock is for layer format {locked.layer_format}, this imagekit writes {making.layer_format}")
+    names = sorted(locked.generated.keys() | making.generated.keys())
+    other = [name for name in names if locked.generated.get(name) != making.generated.get(name)]
+    return (*found, *(f"the {name} of this imagekit is not the one in the lock" for name in other))
+
+
+def _request_differences(lock: Lock, request: Request) -> Iterator[str]:
+    if lock.request == request.digest:
+        return
+    named = [sentence for item in request.platforms for sentence in _platform_differences(lock, item)]
+    wanted = {item.architecture for item in request.platforms}
+    named += [
+        f"{item.architecture} is locked but no longer asked for"
+        for item in lock.platforms
+        if item.architecture not in wanted
+    ]
+    yield from named or ["the spec no longer asks for everything that is locked"]
+
+
+def _platform_differences(lock: Lock, request: PlatformRequest) -> Iterator[str]:
+    locked = lock.platform(request.architecture)
+    where = request.architecture
+    if locked is None:
+        yield f"{where} is not locked"
+        return
+    base = locked.base.reference if locked.base else ""
+    if base != request.base:
+        yield f"{where}: the base is {request.base or 'empty'}, locked is {base or 'an empty one'}"
+    for reference in request.images:
+        if reference not in locked.images:
+            yield f"{where}: the image {reference} is not locked"
+    for url, sha256 in request.archives.items():
+        archive = locked.archives.get(url)
+        if archive is None:
+            yield f"{where}: the archive {url} is not locked"
+        elif sha256 and sha256 != archive.digest.hex:
+            yield f"{where}: the archive {url} has another sha256 in the spec"
+
+
+def _time(text: object) -> str:
+    """A time in the one form that is written; raises ValueError."""
+    from datetime import datetime
+
+    datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - the Z is in the format
+    return str(text)

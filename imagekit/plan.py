@@ -1,0 +1,185 @@
+"""The plan: everything that will happen for one platform, before it happens, as data.
+
+A layer's key in the cache is the digest of its part of the plan: what it is made of, where that goes, which names of
+the base it meets, by which codec. Two platforms with an equal part share the layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from imagekit.oci import canonical
+from imagekit.oci.digest import Digest
+
+#: What a digest is when the file has yet to be made by a host step.
+UNBUILT: Final = "built at build time"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilesPart:
+    """Files from disk: the tree `digest` goes to `target`; `mode` is forced when given."""
+
+    source: str
+    target: str
+    digest: Digest | None
+    mode: int | None = None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is keyed and printed; the source is only a name, the digest is what counts."""
+        return {"kind": "files", "target": self.target, "digest": _text(self.digest), "mode": _octal(self.mode)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArchivePart:
+    """The members of an archive."""
+
+    source: str
+    target: str
+    digest: Digest
+    size: int
+    strip: int = 0
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is keyed and printed."""
+        return {"kind": "archive", "target": self.target, "digest": str(self.digest), "strip": self.strip}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagePart:
+    """Files out of another image's merged view; `digest` is that of its manifest."""
+
+    source: str
+    path: str
+    target: str
+    digest: Digest
+    mode: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is keyed and printed."""
+        return {
+            "kind": "image",
+            "path": self.path,
+            "target": self.target,
+            "digest": str(self.digest),
+            "mode": _octal(self.mode),
+            "include": list(self.include),
+            "exclude": list(self.exclude),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SystemPart:
+    """Directories and files that imagekit itself makes: modes by path, contents by path."""
+
+    directories: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    source: str = "imagekit"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is keyed and printed; contents by their digests."""
+        return {
+            "kind": "system",
+            "directories": {path: _octal(mode) for path, mode in self.directories.items()},
+            "files": {path: str(Digest.of(data)) for path, data in self.files.items()},
+        }
+
+
+Part = FilesPart | ArchivePart | ImagePart | SystemPart
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LayerPlan:
+    """One layer: its parts in order. `base` is the digest of the base's names that it is written against."""
+
+    name: str
+    parts: tuple[Part, ...]
+    base: Digest
+    codec: str
+    layer_format: int
+
+    @property
+    def is_ready(self) -> bool:
+        """False while a part has yet to be built."""
+        return not any(isinstance(part, FilesPart) and part.digest is None for part in self.parts)
+
+    @property
+    def key(self) -> Digest:
+        """The layer's name in the cache."""
+        document = {
+            "parts": [part.to_mapping() for part in self.parts],
+            "base": str(self.base),
+            "codec": self.codec,
+            "layer_format": self.layer_format,
+        }
+        return Digest.of(canonical.to_bytes(document))
+
+    @property
+    def title(self) -> str:
+        """What the history entry and people call it."""
+        sources = dict.fromkeys(part.source for part in self.parts if part.source)
+        return f"imagekit {self.name}: {', '.join(sources)}"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As `imagekit plan --json` prints it."""
+        return {
+            "name": self.name,
+            "key": str(self.key) if self.is_ready else UNBUILT,
+            "parts": [{"source": part.source, **part.to_mapping()} for part in self.parts],
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """What the image config says beyond the base's: environment is complete, labels are added to the base's."""
+
+    created: str
+    environment: Mapping[str, str]
+    entrypoint: tuple[str, ...]
+    command: tuple[str, ...]
+    working_directory: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As `imagekit plan --json` prints it."""
+        return {
+            "created": self.created,
+            "environment": dict(self.environment),
+            "entrypoint": list(self.entrypoint),
+            "command": list(self.command),
+            "working_directory": self.working_directory,
+            "labels": dict(self.labels),
+            "annotations": dict(self.annotations),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """One platform's plan; `base` is the manifest's digest, None for an empty base."""
+
+    architecture: str
+    base_reference: str
+    base: Digest | None
+    layers: tuple[LayerPlan, ...]
+    settings: Settings
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As `imagekit plan --json` prints it and golden tests compare it."""
+        return {
+            "architecture": self.architecture,
+            "base": {"reference": self.base_reference, "manifest": _text(self.base)},
+            "layers": [layer.to_mapping() for layer in self.layers],
+            "settings": self.settings.to_mapping(),
+        }
+
+
+def _text(digest: Digest | None) -> str:
+    return str(digest) if digest else UNBUILT
+
+
+def _octal(mode: int | None) -> str | None:
+    return None if mode is None else f"{mode:04o}"
