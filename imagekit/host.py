@@ -1,0 +1,108 @@
+"""Running a host step: a shell command of the spec or of a language, its whole output in a log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from imagekit.errors import BuildFailed
+
+#: Lines of a failed step's output that are shown.
+_TAIL: Final = 30
+#: Bytes of the log that the tail is taken from.
+_TAIL_BYTES: Final = 32 * 1024
+#: Seconds without an end after which the step is said to be still running, again and again.
+_HEARTBEAT: Final = 15.0
+#: Seconds that a step gets to end after it was asked to.
+_GRACE: Final = 3.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HostCommand:
+    """A shell command: where it runs, what it sees, where its output goes."""
+
+    script: str
+    directory: Path
+    environment: Mapping[str, str]
+    log: Path
+
+
+def run(command: HostCommand, say: Callable[[str], None]) -> None:
+    """Run it to its end; raises BuildFailed with the end of its output.
+
+    The step is a process group of its own, so that an interrupt ends all that it started.
+    """
+    command.log.parent.mkdir(parents=True, exist_ok=True)
+    with command.log.open("wb") as log:
+        try:
+            process = subprocess.Popen(
+                ["/bin/sh", "-e", "-c", command.script],
+                cwd=command.directory,
+                env=dict(command.environment),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise BuildFailed(f"the step cannot run in {command.directory}: {error.strerror}") from error
+        try:
+            code = _wait(process, say)
+        except BaseException:
+            _end(process)
+            raise
+    if code:
+        raise BuildFailed(
+            f"the step {_first_line(command.script)!r} {_how(code)}\n{tail(command.log)}",
+            hint=f"its whole output is in {command.log}",
+        )
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log, indented."""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        lines = deque(file.read().decode("utf-8", "replace").splitlines(), maxlen=_TAIL)
+    return "\n".join(f"  | {_printable(line)}" for line in lines) or "  | (it printed nothing)"
+
+
+def _wait(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> int:
+    started = time.monotonic()
+    while True:
+        try:
+            return process.wait(timeout=_HEARTBEAT)
+        except subprocess.TimeoutExpired:
+            say(f"still running after {time.monotonic() - started:.0f} s")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Ask the whole group to end, then make it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(timeout=_GRACE)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _how(code: int) -> str:
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
+
+
+def _first_line(script: str) -> str:
+    line = script.strip().splitlines()[0]
+    return line if len(line) <= 80 else f"{line[:77]}..."
+
+
+def _printable(line: str) -> str:
+    """Without control characters: a log must not move the cursor of the one who reads an error."""
+    return "".join(char if char.isprintable() or char == "\t" else "?" for char in line)[:500]

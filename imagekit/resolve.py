@@ -1,0 +1,64 @@
+"""From a request to a lock: which bytes stand behind every name, asked for once and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from imagekit import images
+from imagekit.architecture import by_name
+from imagekit.errors import WrongChecksum
+from imagekit.lock import Lock, LockedArchive, LockedImage, LockedPlatform, Making, PlatformRequest, Request
+from imagekit.oci.digest import Digest
+from imagekit.oci.ports import Fetch, Source
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resolver:
+    """What resolution asks: a source for an image's name with the selector in it, and files by URL."""
+
+    source: Callable[[str], tuple[Source, str]]
+    fetch: Fetch
+
+    def lock(self, request: Request, making: Making, *, known: Lock | None, created: str, version: str) -> Lock:
+        """The lock of a request; what `known` already holds stays as it is: the least change."""
+        platforms = tuple(
+            self._platform(item, known.platform(item.architecture) if known else None) for item in request.platforms
+        )
+        lock = Lock(imagekit=version, created=created, request=request.digest, making=making, platforms=platforms)
+        if known and replace(known, imagekit=version) == replace(lock, created=known.created):
+            return known
+        return lock
+
+    def _platform(self, request: PlatformRequest, known: LockedPlatform | None) -> LockedPlatform:
+        known = known or LockedPlatform(architecture=request.architecture)
+        return LockedPlatform(
+            architecture=request.architecture,
+            base=self._base(request, known),
+            images={name: known.images.get(name) or self._image(name, request.architecture) for name in request.images},
+            archives={
+                url: self._archive(url, sha256, known.archives.get(url)) for url, sha256 in request.archives.items()
+            },
+        )
+
+    def _base(self, request: PlatformRequest, known: LockedPlatform) -> LockedImage | None:
+        if not request.base:
+            return None
+        if known.base and known.base.reference == request.base:
+            return known.base
+        return self._image(request.base, request.architecture)
+
+    def _image(self, name: str, architecture: str) -> LockedImage:
+        source, selector = self.source(name)
+        found = images.find(source, selector, by_name(architecture), name)
+        return LockedImage(
+            reference=name, manifest=found.manifest, config=found.image.manifest.config.digest, index=found.index
+        )
+
+    def _archive(self, url: str, sha256: str, known: LockedArchive | None) -> LockedArchive:
+        if known and sha256 in ("", known.digest.hex):
+            return known
+        fetched = self.fetch.fetch(url, digest=Digest(sha256) if sha256 else None, size=None)
+        if sha256 and fetched.digest.hex != sha256:
+            raise WrongChecksum(f"{url} has the sha256 {fetched.digest.hex}, the spec says {sha256}")
+        return LockedArchive(url=url, digest=fetched.digest, size=fetched.size)
