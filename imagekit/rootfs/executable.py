@@ -1,0 +1,120 @@
+"""What the kernel sees in an executable file: an ELF program for some machine, or a script and its interpreter."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import BinaryIO, Final, Self
+
+from imagekit.architecture import ARCHITECTURES, Architecture
+
+_ELF_MAGIC: Final = b"\x7fELF"
+#: Program header type of the path of the dynamic loader (System V ABI, "Program Header").
+_PT_INTERP: Final = 3
+_MAX_PROGRAM_HEADERS: Final = 512
+#: The kernel reads this much of a script's first line (`BINPRM_BUF_SIZE`).
+_FIRST_LINE: Final = 256
+_MAX_PATH: Final = 4096
+
+
+class Form(StrEnum):
+    """What kind of executable a file is."""
+
+    ELF = "ELF"
+    SCRIPT = "script"
+    OTHER = "neither ELF nor script"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Executable:
+    """`machine` is ELF's number, `interpreter` the loader of a dynamic program or what follows `#!`."""
+
+    form: Form
+    machine: int = 0
+    interpreter: str = ""
+
+    @classmethod
+    def read(cls, file: BinaryIO) -> Self:
+        """Out of a seekable file; a broken ELF file counts as neither."""
+        head = file.read(_FIRST_LINE)
+        if head.startswith(b"#!"):
+            line = head[2:].split(b"\n", 1)[0]
+            return cls(form=Form.SCRIPT, interpreter=line.decode("utf-8", "replace").lstrip(" \t"))
+        if not head.startswith(_ELF_MAGIC):
+            return cls(form=Form.OTHER)
+        try:
+            return cls(form=Form.ELF, machine=_machine(head), interpreter=_interpreter(file, head))
+        except (struct.error, IndexError, OverflowError, OSError):  # a header that points nowhere
+            return cls(form=Form.OTHER)
+
+    def problem(self, architecture: Architecture, *, static_only: bool) -> tuple[str, str] | None:
+        """Why Lambda could not start this on an architecture, as a sentence and a hint; None when it could."""
+        match self.form:
+            case Form.OTHER:
+                return (
+                    "is neither an ELF program nor a script with `#!`",
+                    "name the program itself, not an archive of it",
+                )
+            case Form.SCRIPT:
+                return self._script_problem(static_only=static_only)
+            case Form.ELF:
+                return self._program_problem(architecture, static_only=static_only)
+
+    def _script_problem(self, *, static_only: bool) -> tuple[str, str] | None:
+        if self.interpreter.endswith("\r"):
+            return (
+                "has Windows line endings: the kernel would look for an interpreter that ends in a carriage return",
+                "save it with LF line endings (`sed -i 's/\\r$//' FILE`; in .gitattributes: `FILE text eol=lf`)",
+            )
+        if static_only:
+            return "is a script, and the image holds no interpreter", "build a static program, or choose another `os`"
+        return None
+
+    def _program_problem(self, architecture: Architecture, *, static_only: bool) -> tuple[str, str] | None:
+        if self.machine != architecture.elf_machine:
+            names = {item.elf_machine: item.name for item in ARCHITECTURES}
+            found = names.get(self.machine, f"another machine (ELF number {self.machine})")
+            return (
+                f"is a program for {found}, not for {architecture}",
+                "give a path for each architecture: {x86_64: …, arm64: …}, or use the placeholder {architecture}",
+            )
+        if static_only and self.interpreter:
+            return (
+                f"is linked dynamically (it needs {self.interpreter}), and the image holds no libraries",
+                "link it statically (Go: CGO_ENABLED=0; C and C++: -static, with musl; Rust: a musl target)",
+            )
+        return None
+
+
+def _machine(head: bytes) -> int:
+    return int(struct.unpack_from(_order(head) + "H", head, 18)[0])
+
+
+def _order(head: bytes) -> str:
+    """The byte order that the file says it has."""
+    return ">" if head[5] == 2 else "<"
+
+
+def _interpreter(file: BinaryIO, head: bytes) -> str:
+    """The path in PT_INTERP, or nothing for a static program."""
+    order, wide = _order(head), head[4] == 2
+    offset = struct.unpack_from(order + ("Q" if wide else "I"), head, 32 if wide else 28)[0]
+    size, count = struct.unpack_from(order + "HH", head, 54 if wide else 42)
+    for number in range(min(count, _MAX_PROGRAM_HEADERS)):
+        file.seek(offset + number * size)
+        header = file.read(56 if wide else 32)
+        start, length = _segment(order, header, wide=wide)
+        if struct.unpack_from(order + "I", header)[0] == _PT_INTERP:
+            file.seek(start)
+            return file.read(min(length, _MAX_PATH)).split(b"\0", 1)[0].decode("utf-8", "replace")
+    return ""
+
+
+def _segment(order: str, header: bytes, *, wide: bool) -> tuple[int, int]:
+    """Offset and length of a segment in the file."""
+    if wide:
+        start, _, _, length = struct.unpack_from(order + "QQQQ", header, 8)
+    else:
+        start, _, _, length = struct.unpack_from(order + "IIII", header, 4)
+    return int(start), int(length)
