@@ -24,7 +24,7 @@ RINGS = (
     {"spec", "rootfs"},
     {"rpm"},
     {"oci", "architecture", "data"},
-    {"errors", "findings", "progress"},
+    {"errors", "findings", "progress", "parallel"},
     {"__init__"},
 )
 DEPTH = {name: depth for depth, ring in enumerate(RINGS) for name in ring}

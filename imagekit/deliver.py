@@ -1,0 +1,159 @@
+"""From a built image to a repository: blobs, then manifests by digest, then tags, the plain tag last.
+
+Tags (design): with two platforms `TAG-x86_64` and `TAG-arm64` name plain manifests, which is all that a function
+takes, and `TAG` names the index; with one platform `TAG` is the plain manifest too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from imagekit import parallel
+from imagekit.architecture import by_oci
+from imagekit.errors import Bug, RemoteFailed, UsageError
+from imagekit.oci.descriptor import Descriptor
+from imagekit.oci.digest import Digest
+from imagekit.oci.ports import Document, Opener, Sink
+from imagekit.progress import Progress, Task
+
+#: Characters that a tag may have so that the longest suffix still fits into a registry's 128.
+MAX_TAG: Final = 121
+_TAG: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{MAX_TAG - 1}}}")
+#: Blobs under way at once: more makes ECR drop connections.
+_WORKERS: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parcel:
+    """What is delivered: the platforms' manifests, their index when there are several, and all their blobs.
+
+    `open` gives a blob's bytes wherever they are; `origins` names repositories that hold it already.
+    """
+
+    manifests: tuple[Document, ...]
+    index: Document | None
+    blobs: tuple[Descriptor, ...]
+    open: Callable[[Descriptor], Opener]
+    origins: Callable[[Digest], Sequence[str]]
+
+    @property
+    def top(self) -> Document:
+        """What the plain tag names."""
+        return self.index or self.manifests[0]
+
+    def under(self, tag: str) -> Mapping[str, Document]:
+        """What each tag will name, the plain one last."""
+        if self.index is None:
+            return {tag: self.top}
+        suffixed = {f"{tag}-{_architecture(item)}": item for item in self.manifests}
+        return {**suffixed, tag: self.index}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """One repository: its name, where it is written, which repositories of its registry may be mounted from.
+
+    `is_immutable` says whether a tag may be moved, when the registry can be asked (True: it may not).
+    """
+
+    name: str
+    sink: Sink
+    tags: tuple[str, ...]
+    is_immutable: Callable[[str], bool | None]
+
+
+def checked_tag(tag: str) -> str:
+    """The tag, if every registry takes it with a suffix; raises UsageError."""
+    if not _TAG.fullmatch(tag):
+        raise UsageError(
+            f"not a tag: {tag[:200]!r}",
+            hint=f"a tag has 1 to {MAX_TAG} letters, digits, `_`, `.` and `-`, and begins with none of the last two",
+        )
+    return tag
+
+
+def deliver(parcel: Parcel, deliveries: Iterable[Delivery], progress: Progress) -> None:
+    """Bring the parcel to every destination; what one has got, the next may mount.
+
+    All tags of all destinations are looked at before the first byte is written.
+    """
+    missing = [(delivery, _outdated(parcel, delivery)) for delivery in deliveries]
+    reached: list[str] = []
+    for delivery, tags in missing:
+        if tags:
+            _upload(parcel, delivery, tags, reached, progress)
+        else:
+            progress.say(f"{delivery.name} is up to date")
+        reached.append(delivery.name)
+
+
+def _outdated(parcel: Parcel, delivery: Delivery) -> Mapping[str, Document]:
+    """The tags that do not name yet what they shall; raises RemoteFailed for one that may not be moved."""
+    wanted = {tag: document for name in delivery.tags for tag, document in parcel.under(name).items()}
+    current = dict(zip(wanted, parallel.each(delivery.sink.digest_of, wanted, _WORKERS), strict=True))
+    moved = {tag: doc for tag, doc in wanted.items() if current[tag] != doc.descriptor.digest}
+    for tag in moved:
+        if current[tag] is not None and delivery.is_immutable(tag):
+            raise RemoteFailed(
+                f"{delivery.name}:{tag} is immutable and names {current[tag]}; nothing was uploaded",
+                hint="push under a new tag: an immutable one keeps its first image",
+            )
+    return moved
+
+
+def _upload(
+    parcel: Parcel, delivery: Delivery, tags: Mapping[str, Document], reached: Sequence[str], progress: Progress
+) -> None:
+    parallel.each(
+        lambda blob: _bring(parcel, delivery, blob, reached, progress), _largest_first(parcel.blobs), _WORKERS
+    )
+    for document in parcel.manifests:
+        delivery.sink.put_document(document)
+    if parcel.index:
+        delivery.sink.put_document(parcel.index)
+    for tag, document in tags.items():
+        delivery.sink.put_document(document, tag)
+        progress.say(f"{delivery.name}:{tag} is {document.descriptor.digest}")
+
+
+def _bring(parcel: Parcel, delivery: Delivery, blob: Descriptor, reached: Sequence[str], progress: Progress) -> None:
+    """One blob: there already, mounted, or written."""
+    with progress.task(f"{delivery.name} {blob.digest.short}", blob.size) as task:
+        if delivery.sink.has(blob):
+            task.say("present")
+        elif any(delivery.sink.mount(blob, origin) for origin in (*reached, *parcel.origins(blob.digest))):
+            task.say("mounted")
+        else:
+            delivery.sink.put(blob, _watched(parcel.open(blob), task))
+
+
+def _watched(opener: Opener, task: Task) -> Opener:
+    """The same bytes, counted as they pass."""
+
+    @contextmanager
+    def opened() -> Iterator[Iterator[bytes]]:
+        with opener() as pieces:
+            yield (_counted(piece, task) for piece in pieces)
+
+    return opened
+
+
+def _counted(piece: bytes, task: Task) -> bytes:
+    task.advance(len(piece))
+    return piece
+
+
+def _largest_first(blobs: Iterable[Descriptor]) -> list[Descriptor]:
+    """The long ones must not begin last."""
+    return sorted(blobs, key=lambda blob: blob.size, reverse=True)
+
+
+def _architecture(document: Document) -> str:
+    """Lambda's name of a manifest's architecture."""
+    if document.descriptor.platform is None:
+        raise Bug("a manifest is delivered without its platform")
+    return by_oci(document.descriptor.platform.architecture).name
