@@ -69,7 +69,7 @@ class Language:
         if spec.bootstrap or not self.bootstrap:
             return replace(spec, build=spec.build or ())
         place = spec.places.get("language")
-        bootstrap = Bootstrap(path=PerArchitecture.of_all(self.bootstrap), place=place)
+        bootstrap = Bootstrap(path=PerArchitecture(text=self.bootstrap), place=place)
         step = Step(run=self.build, place=place)
         return replace(spec, bootstrap=bootstrap, build=(step,) if spec.build is None else spec.build)
 

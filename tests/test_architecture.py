@@ -16,7 +16,7 @@ RINGS = (
     {"cli", "__main__"},
     {"pipeline"},
     {"resolve", "gather", "build", "deliver", "execute"},
-    {"engines", "store", "emulator", "checks", "images", "host"},
+    {"engines", "store", "emulator", "checks", "images"},
     {"plan", "facts", "sbom"},
     {"lock"},
     {"base", "language", "client"},
@@ -29,7 +29,7 @@ RINGS = (
 )
 DEPTH = {name: depth for depth, ring in enumerate(RINGS) for name in ring}
 #: Within a ring these never meet: they get what they need as arguments.
-STRANGERS = {("engines", "store"), ("checks", "store"), ("emulator", "store"), ("images", "store"), ("host", "store")}
+STRANGERS = {("engines", "store"), ("checks", "store"), ("emulator", "store"), ("images", "store")}
 
 #: Who may import a module that opens connections or starts processes (`imagekit.` left out).
 RESERVED = {
@@ -42,7 +42,7 @@ RESERVED = {
     "boto3": {"store.aws"},
     "botocore": {"store.aws"},
     "docker": {"store.docker", "engines.docker"},
-    "subprocess": {"host", "store.auth", "store.helpers", "store.credentials", "emulator", "engines"},
+    "subprocess": {"gather", "store.auth", "store.helpers", "store.credentials", "emulator", "engines"},
 }
 #: Rings that read only what they are given: no process, no connection, and no look at the machine.
 PURE = {"oci", "rpm", "spec", "lock", "plan", "facts", "sbom"}

@@ -7,88 +7,12 @@ the base it meets, by which codec. Two platforms with an equal part share the la
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
-
-#: What a digest is when the file has yet to be made by a host step.
-UNBUILT: Final = "built at build time"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FilesPart:
-    """Files from disk: the tree `digest` goes to `target`; `mode` is forced when given."""
-
-    source: str
-    target: str
-    digest: Digest | None
-    mode: int | None = None
-
-    def to_mapping(self) -> dict[str, Any]:
-        """As it is keyed and printed; the source is only a name, the digest is what counts."""
-        return {"kind": "files", "target": self.target, "digest": _text(self.digest), "mode": _octal(self.mode)}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ArchivePart:
-    """The members of an archive."""
-
-    source: str
-    target: str
-    digest: Digest
-    size: int
-    strip: int = 0
-
-    def to_mapping(self) -> dict[str, Any]:
-        """As it is keyed and printed."""
-        return {"kind": "archive", "target": self.target, "digest": str(self.digest), "strip": self.strip}
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ImagePart:
-    """Files out of another image's merged view; `digest` is that of its manifest."""
-
-    source: str
-    path: str
-    target: str
-    digest: Digest
-    mode: int | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-
-    def to_mapping(self) -> dict[str, Any]:
-        """As it is keyed and printed."""
-        return {
-            "kind": "image",
-            "path": self.path,
-            "target": self.target,
-            "digest": str(self.digest),
-            "mode": _octal(self.mode),
-            "include": list(self.include),
-            "exclude": list(self.exclude),
-        }
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SystemPart:
-    """Directories and files that imagekit itself makes: modes by path, contents by path."""
-
-    directories: Mapping[str, int] = field(default_factory=dict)
-    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
-    source: str = "imagekit"
-
-    def to_mapping(self) -> dict[str, Any]:
-        """As it is keyed and printed; contents by their digests."""
-        return {
-            "kind": "system",
-            "directories": {path: _octal(mode) for path, mode in self.directories.items()},
-            "files": {path: str(Digest.of(data)) for path, data in self.files.items()},
-        }
-
-
-Part = FilesPart | ArchivePart | ImagePart | SystemPart
+from imagekit.plan.parts import UNBUILT, FilesPart, Part
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,15 +95,7 @@ class Plan:
         """As `imagekit plan --json` prints it and golden tests compare it."""
         return {
             "architecture": self.architecture,
-            "base": {"reference": self.base_reference, "manifest": _text(self.base)},
+            "base": {"reference": self.base_reference, "manifest": str(self.base) if self.base else None},
             "layers": [layer.to_mapping() for layer in self.layers],
             "settings": self.settings.to_mapping(),
         }
-
-
-def _text(digest: Digest | None) -> str:
-    return str(digest) if digest else UNBUILT
-
-
-def _octal(mode: int | None) -> str | None:
-    return None if mode is None else f"{mode:04o}"

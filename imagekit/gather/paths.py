@@ -1,0 +1,45 @@
+"""Local paths of a spec: relative to `root`, and never out of it, not even through a symlink."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from imagekit.errors import InvalidFile
+from imagekit.findings import Place
+
+
+def local(root: str, text: str, place: Place | None) -> Path:
+    """The file or folder that `text` names; raises InvalidFile when it is not there, not readable, or outside."""
+    path = Path(root, text)
+    try:
+        real = Path(os.path.realpath(path, strict=True))
+        mode = real.stat().st_mode
+    except OSError as error:
+        raise InvalidFile(
+            f"{text}: {error.strerror}", hint=f"paths are relative to {root}; correct it, or set `root`", place=place
+        ) from error
+    inside(root, real, text, place)
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise InvalidFile(f"{text} is neither a file nor a folder", hint="leave it out with `exclude`", place=place)
+    if not os.access(real, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
+        raise InvalidFile(f"{text}: permission denied", hint="make it readable for the user who builds", place=place)
+    return real
+
+
+def inside(root: str, real: Path, text: str, place: Place | None) -> None:
+    """Raise InvalidFile for a path that `root` does not hold; `real` has no symlinks left."""
+    if not real.is_relative_to(os.path.realpath(root)):
+        raise InvalidFile(
+            f"{text} leads to {real}, outside {root}",
+            hint="set `root` to a folder that holds both, such as `root: ..`",
+            place=place,
+        )
+
+
+def planned(root: str, text: str, place: Place | None) -> Path:
+    """Where a file will be that a step has yet to make; raises InvalidFile when that is outside `root`."""
+    path = Path(root, text)
+    inside(root, Path(os.path.realpath(path)), text, place)
+    return path

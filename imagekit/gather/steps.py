@@ -1,0 +1,177 @@
+"""The host steps of a build: what they need, what they see, and when they can be skipped."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from imagekit.architecture import Architecture
+from imagekit.errors import BuildFailed, InvalidFile, Missing
+from imagekit.gather import host, paths
+from imagekit.language import Language, Tool
+from imagekit.oci import canonical
+from imagekit.oci.digest import Digest
+from imagekit.oci.ports import Cache
+from imagekit.progress import Progress
+from imagekit.spec import placeholders
+from imagekit.spec.model import Step
+from imagekit.spec.platform import PlatformSpec
+
+_KIND: Final = "host-step"
+#: Seconds that a tool gets to answer a probe.
+_PROBE: Final = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workshop:
+    """Where steps run: the machine's architecture, the user's environment, the folder for logs, the cache."""
+
+    machine: str
+    environment: Mapping[str, str]
+    folder: Path
+    cache: Cache
+    progress: Progress
+    #: The digest of all files below a folder that match the patterns.
+    inputs: Callable[[Path, tuple[str, ...]], Digest]
+
+
+def run(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
+    """Run the platform's steps in order; raises BuildFailed, or Missing before the first one begins."""
+    if not spec.build:
+        return
+    environment = _environment(spec, language, workshop.environment)
+    if any(step.run == language.build for step in spec.build):
+        _check_toolchain(spec.architecture, language, environment, workshop)
+    for number, step in enumerate(spec.build, 1):
+        title = f"{spec.architecture} step {number}"
+        with workshop.progress.task(f"{title}: {step.run.strip().splitlines()[0][:60]}") as task:
+            directory = _directory(spec, step)
+            record = _Record.of(spec, step, directory, environment, workshop)
+            if record and record.is_current(workshop.cache):
+                task.say("unchanged")
+                continue
+            log = workshop.folder / "log" / f"{spec.architecture}-{number}.log"
+            command = host.HostCommand(
+                script=step.run, directory=directory, environment={**environment, **step.environment}, log=log
+            )
+            try:
+                host.run(command, task.say)
+            except BuildFailed as error:
+                raise BuildFailed(f"{title}: {error.message}", hint=error.hint, place=step.place) from error
+            if record:
+                record.keep(workshop.cache)
+
+
+def output(spec: PlatformSpec) -> Path | None:
+    """The file that the steps are to make: the bootstrap."""
+    if spec.bootstrap is None:
+        return None
+    return paths.planned(spec.root, spec.bootstrap.path, spec.bootstrap.place)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Record:
+    """What says that a step with `inputs` need not run again: its key, and the state of what it made."""
+
+    key: str
+    made: Path | None
+
+    @classmethod
+    def of(
+        cls, spec: PlatformSpec, step: Step, directory: Path, environment: Mapping[str, str], workshop: Workshop
+    ) -> _Record | None:
+        """None for a step without `inputs`, which always runs."""
+        if step.inputs is None:
+            return None
+        document = {
+            "script": step.run,
+            "directory": str(directory),
+            "environment": {
+                name: environment[name] for name in sorted(environment.keys() - workshop.environment.keys())
+            },
+            "step": dict(step.environment),
+            "inputs": str(workshop.inputs(directory, step.inputs)),
+        }
+        return cls(key=str(Digest.of(canonical.to_bytes(document))), made=output(spec))
+
+    def is_current(self, cache: Cache) -> bool:
+        """True when the step ran with these inputs and what it made is still as it left it."""
+        return cache.record(_KIND, self.key) == self._state()
+
+    def keep(self, cache: Cache) -> None:
+        """Remember the state of what the step made; a step that makes nothing visible is remembered too."""
+        cache.keep(_KIND, self.key, self._state())
+
+    def _state(self) -> bytes:
+        if self.made is None or not self.made.exists():
+            return b"nothing"
+        status = self.made.stat()
+        return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}".encode()
+
+
+def _environment(spec: PlatformSpec, language: Language, user: Mapping[str, str]) -> dict[str, str]:
+    """The user's environment, the language's variables, and imagekit's own."""
+    architecture = spec.architecture
+    words = {
+        "architecture": architecture.name,
+        "oci_arch": architecture.oci,
+        "rpm_arch": architecture.rpm,
+        **language.words(architecture),
+    }
+    environment = {**user, **{name: placeholders.expand(text, words) for name, text in language.environment.items()}}
+    environment["IMAGEKIT_ARCHITECTURE"] = architecture.name
+    environment["IMAGEKIT_OCI_ARCH"] = architecture.oci
+    environment["IMAGEKIT_RPM_ARCH"] = architecture.rpm
+    if made := output(spec):
+        made.parent.mkdir(parents=True, exist_ok=True)
+        environment["IMAGEKIT_OUTPUT"] = str(made)
+    return environment
+
+
+def _directory(spec: PlatformSpec, step: Step) -> Path:
+    directory = paths.local(spec.root, step.directory, step.place)
+    if not directory.is_dir():
+        raise InvalidFile(
+            f"{step.directory} is not a folder", hint="`directory` is where the step runs", place=step.place
+        )
+    return directory
+
+
+def _check_toolchain(
+    architecture: Architecture, language: Language, environment: Mapping[str, str], workshop: Workshop
+) -> None:
+    """Raise Missing when the language's own build cannot run on this machine for this architecture."""
+    if not language.cross and workshop.machine not in (architecture.name, architecture.rpm, architecture.oci):
+        raise Missing(
+            f"{language.title} cannot be compiled for {architecture} on this {workshop.machine} machine",
+            hint=f"build it on such a machine with `--platform {architecture.platform}`, or bring the executable "
+            "ready with `bootstrap: {path: …}`",
+        )
+    for tool in language.toolchain:
+        _check_tool(tool, architecture, language, environment)
+
+
+def _check_tool(tool: Tool, architecture: Architecture, language: Language, environment: Mapping[str, str]) -> None:
+    words = {"rpm_arch": architecture.rpm, "oci_arch": architecture.oci, **language.words(architecture)}
+    command = placeholders.expand(tool.command, words)
+    found = shutil.which(command, path=environment.get("PATH")) is not None
+    if found and tool.probe:
+        probe = subprocess.run(
+            ["/bin/sh", "-c", tool.probe],
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE,
+            check=False,
+        )
+        found = probe.returncode == 0
+    if not found:
+        what = f"`{command}` is not ready" if tool.probe else f"there is no `{command}` on this machine"
+        raise Missing(
+            f"{what}: {language.title} needs it to build for {architecture}",
+            hint=placeholders.expand(tool.advice, words),
+        )

@@ -1,0 +1,81 @@
+"""From a plan and its layers to an image: config, history, manifest (image-spec, config.md and manifest.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from imagekit.architecture import by_name
+from imagekit.errors import BuildFailed
+from imagekit.oci import media
+from imagekit.oci.config import Config, History
+from imagekit.oci.descriptor import Descriptor
+from imagekit.oci.digest import Digest
+from imagekit.oci.image import Image
+from imagekit.oci.index import Index
+from imagekit.oci.manifest import LAMBDA_LIMIT, Manifest
+from imagekit.oci.platform import Platform
+from imagekit.plan.plan import Plan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """A finished layer: the descriptor of its blob and its diff ID."""
+
+    descriptor: Descriptor
+    diff_id: Digest
+
+
+def image(plan: Plan, base: Image | None, layers: Sequence[Layer]) -> Image:
+    """The image; raises BuildFailed when its manifest is larger than Lambda takes."""
+    config = _config(plan, base, layers)
+    below = base.manifest.layers if base else ()
+    made = Image.of(
+        Manifest(
+            config=Descriptor.of(config.to_bytes(), media.CONFIG),
+            layers=(*(item.in_oci() for item in below), *(layer.descriptor for layer in layers)),
+            annotations=plan.settings.annotations,
+        ),
+        config,
+    )
+    if len(made.manifest_bytes) >= LAMBDA_LIMIT:
+        raise BuildFailed(
+            f"the manifest for {plan.architecture} has {len(made.manifest_bytes)} bytes; Lambda takes fewer than "
+            f"{LAMBDA_LIMIT}",
+            hint="shorten `labels`: they stand in the manifest too",
+        )
+    return made
+
+
+def index(images: Sequence[Image], annotations: dict[str, str]) -> Index:
+    """The index of several platforms' images, in the order given."""
+    entries = tuple(item.descriptor for item in images)
+    return Index(manifests=entries, annotations=annotations)
+
+
+def _config(plan: Plan, base: Image | None, layers: Sequence[Layer]) -> Config:
+    settings = plan.settings
+    below = base.config if base else Config(platform=Platform.of(by_name(plan.architecture)), diff_ids=())
+    history = tuple(
+        History(created=settings.created, created_by=layer.title, comment="imagekit") for layer in plan.layers
+    )
+    return replace(
+        below,
+        platform=Platform.of(by_name(plan.architecture)),
+        diff_ids=(*below.diff_ids, *(layer.diff_id for layer in layers)),
+        created=settings.created,
+        environment=settings.environment,
+        entrypoint=settings.entrypoint,
+        command=settings.command,
+        working_directory=settings.working_directory,
+        labels={**below.labels, **settings.labels},
+        history=(*_history_below(below), *history),
+    )
+
+
+def _history_below(config: Config) -> tuple[History, ...]:
+    """The base's history; one that does not match its layers is made anew, as Lambda's loader counts them."""
+    with_layer = [item for item in config.history if not item.empty_layer]
+    if len(with_layer) == len(config.diff_ids):
+        return config.history
+    return tuple(History(created=config.created, created_by="layer of the base image") for _ in config.diff_ids)

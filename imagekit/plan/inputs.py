@@ -1,0 +1,26 @@
+"""What a plan is made from: the digests of everything that lies on disk, and what is known of the base."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from imagekit.oci.image import Image
+from imagekit.plan.parts import ArchivePart, FilesPart, ImagePart
+from imagekit.rootfs.base_layout import BaseLayout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """One platform's inputs, in the order of the spec; `base` is None where the image starts empty.
+
+    `dependencies` are the folders of third-party code that were found among `files`.
+    """
+
+    base: Image | None
+    layout: BaseLayout
+    bootstrap: FilesPart | None = None
+    files: tuple[FilesPart, ...] = ()
+    dependencies: tuple[FilesPart, ...] = ()
+    archives: tuple[ArchivePart, ...] = ()
+    images: tuple[ImagePart, ...] = ()
+    certificates: bytes = field(default=b"", repr=False)

@@ -1,0 +1,94 @@
+"""What a layer is made of: parts, each with the digest of its input, as data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from imagekit.oci.digest import Digest
+
+#: What a digest is when the file has yet to be made by a host step.
+UNBUILT: Final = "built at build time"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FilesPart:
+    """Files from disk: the tree `digest` goes to `target`; `mode` is forced when given."""
+
+    source: str
+    target: str
+    digest: Digest | None
+    mode: int | None = None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is keyed and printed; the source is only a name, the digest is what counts."""
+        return {"kind": "files", "target": self.target, "digest": _text(self.digest), "mode": _octal(self.mode)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ArchivePart:
+    """The members of an archive."""
+
+    source: str
+    target: str
+    digest: Digest
+    size: int
+    strip: int = 0
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is keyed and printed."""
+        return {"kind": "archive", "target": self.target, "digest": str(self.digest), "strip": self.strip}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImagePart:
+    """Files out of another image's merged view; `digest` is that of its manifest."""
+
+    source: str
+    path: str
+    target: str
+    digest: Digest
+    mode: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is keyed and printed."""
+        return {
+            "kind": "image",
+            "path": self.path,
+            "target": self.target,
+            "digest": str(self.digest),
+            "mode": _octal(self.mode),
+            "include": list(self.include),
+            "exclude": list(self.exclude),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SystemPart:
+    """Directories and files that imagekit itself makes: modes by path, contents by path."""
+
+    directories: Mapping[str, int] = field(default_factory=dict)
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    source: str = "imagekit"
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is keyed and printed; contents by their digests."""
+        return {
+            "kind": "system",
+            "directories": {path: _octal(mode) for path, mode in self.directories.items()},
+            "files": {path: str(Digest.of(data)) for path, data in self.files.items()},
+        }
+
+
+Part = FilesPart | ArchivePart | ImagePart | SystemPart
+
+
+def _text(digest: Digest | None) -> str:
+    return str(digest) if digest else UNBUILT
+
+
+def _octal(mode: int | None) -> str | None:
+    return None if mode is None else f"{mode:04o}"
