@@ -120,5 +120,5 @@ def checked(path: str, source: str = "") -> str:
 
 def shown(path: str) -> str:
     """A hostile path as one short, printable word."""
-    text = ascii(path)
+    text = repr(path)
     return text if len(text) <= 200 else f"{text[:150]}…{text[-49:]}"

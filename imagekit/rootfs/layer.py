@@ -1,0 +1,191 @@
+"""A layer: entries become a tar that Lambda's loader takes, compressed and named by its digests in the same pass.
+
+What Docker forgives and Lambda does not: every parent directory stands before what is in it, once. Targets are
+resolved through the base's symlinks, and nothing of the base is replaced by something of another kind.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from imagekit.errors import BuildFailed
+from imagekit.rootfs.base_layout import BaseLayout, Directory
+from imagekit.rootfs.entry import Content, Entry, Item, Kind, Readable, checked, problem_of, shown
+from imagekit.rootfs.gzip import Codec, LayerBlob, LayerWriter
+from imagekit.rootfs.tar import END, header, padding
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
+#: Counts up when the same entries would give other bytes; stands in the lock.
+LAYER_FORMAT: Final = 1
+_PIECE: Final = 1 << 20
+#: What an entry is remembered by, to know a second one with its path: all but the mtime.
+_Identity = tuple[Kind, int, int, int, str, str, tuple[tuple[str, bytes], ...]]
+
+
+def write_layer(
+    items: Iterable[Item],
+    sink: BinaryIO,
+    codec: Codec,
+    *,
+    layout: BaseLayout | None = None,
+    pool: Executor | None = None,
+    own_directories: bool = False,
+) -> LayerBlob:
+    """Write items, in their order, as a gzip layer; `sink` stays open, and is to be thrown away on an error.
+
+    `pool` compresses on more cores (see LayerWriter). Directories that the base has keep its mode, owner and
+    mtime, unless `own_directories`: packages bring their own. Raises BuildFailed for an entry that does not fit the
+    base or another entry, and for content that is not what its entry says.
+    """
+    writer = LayerWriter(sink, codec, pool)
+    tar = _LayerTar(writer, layout or BaseLayout(), own_directories=own_directories)
+    for entry, content in items:
+        tar.add(entry, content)
+    writer.write(END)
+    return writer.close()
+
+
+class _LayerTar:
+    """What the layer holds so far."""
+
+    def __init__(self, writer: LayerWriter, layout: BaseLayout, *, own_directories: bool) -> None:
+        self._writer = writer
+        self._layout = layout
+        self._own_directories = own_directories
+        #: None stands for a directory, which may come again.
+        self._seen: dict[str, _Identity | None] = {}
+        self._parents: dict[str, str] = {"": ""}
+
+    def add(self, entry: Entry, content: Content) -> None:
+        """One item, after its parents."""
+        parent, _, name = entry.path.rpartition("/")
+        if name in {"", "."} or entry.path[0] == "/" or problem_of(entry.path):
+            checked(entry.path)
+            raise BuildFailed(f"the path {shown(entry.path)} is not normalised")
+        if entry.kind is Kind.DIRECTORY:
+            self._directory(self._layout.resolved(entry.path), entry)
+            return
+        place = self._parents.get(parent)
+        if place is None:
+            place = self._parent(parent)
+        path = f"{place}/{name}" if place else name
+        if path in self._layout.directories or self._seen.get(path, ()) is None:
+            raise _refused(path, f"is a {entry.kind}", "a directory")
+        if path in self._seen:
+            self._again(path, entry, content)
+        else:
+            self._new(path, entry, content)
+
+    def _parent(self, parent: str) -> str:
+        """The directory that an entry goes into, with all above it written."""
+        place = self._layout.resolved(checked(parent))
+        if place:
+            self._directory(place, None)
+        self._parents[parent] = place
+        return place
+
+    def _directory(self, path: str, entry: Entry | None) -> None:
+        """Write a directory and those above it, each once; `entry` is None for one that only has to be there."""
+        names = path.split("/")
+        for depth in range(1, len(names)):
+            self._one_directory("/".join(names[:depth]), None)
+        self._one_directory(path, entry)
+
+    def _one_directory(self, path: str, entry: Entry | None) -> None:
+        if path not in self._seen:
+            if path in self._layout.files:
+                raise _refused(path, "is a directory, or has entries below it", "a file of the base image")
+            facts = self._layout.directories.get(path)
+            if entry is None or (facts and not self._own_directories):
+                entry = (facts or Directory()).entry(path)
+            self._writer.write(header(_placed(entry, path)))
+            self._seen[path] = None
+        identity = self._seen[path]
+        if identity is not None:
+            raise _refused(path, "is a directory, or has entries below it", f"a {identity[0]} of the same layer")
+
+    def _new(self, path: str, entry: Entry, content: Content) -> None:
+        blocks = header(_placed(entry, path))
+        digest = ""
+        if entry.kind is Kind.FILE:
+            digest = _copy(entry, content, blocks, self._writer)
+        else:
+            self._writer.write(blocks)
+        self._seen[path] = _identity(entry, digest)
+
+    def _again(self, path: str, entry: Entry, content: Content) -> None:
+        """A path that is there already: nothing to write, but it must be the same."""
+        digest = _copy(entry, content, b"", None) if entry.kind is Kind.FILE else ""
+        if self._seen[path] != _identity(entry, digest):
+            raise BuildFailed(
+                f"the path {shown('/' + path)} comes twice into one layer, with different content, mode or owner",
+                hint="exclude it from one of its sources, or give them different targets",
+            )
+
+
+def _placed(entry: Entry, path: str) -> Entry:
+    """The entry under the path that the base's symlinks lead to; made anew only where that is another."""
+    return entry if path == entry.path else replace(entry, path=path)
+
+
+def _identity(entry: Entry, digest: str) -> _Identity:
+    xattrs = tuple(sorted(entry.xattrs.items())) if entry.xattrs else ()
+    return entry.kind, entry.mode, entry.uid, entry.gid, entry.target, digest, xattrs
+
+
+def _copy(entry: Entry, content: Content, blocks: bytes, writer: LayerWriter | None) -> str:
+    """Write header blocks, content and padding; returns the content's sha256. Without a writer it is only read."""
+    data = content() if callable(content) else content or b""
+    if isinstance(data, bytes):
+        if len(data) != entry.size:
+            raise _changed(entry)
+        digest = hashlib.sha256(data).hexdigest()
+        if writer:
+            writer.write(blocks + data + padding(entry.size))
+    else:
+        digest = _copy_stream(entry, data, blocks, writer)
+    if entry.digest is not None and entry.digest.hex != digest:
+        raise _changed(entry)
+    return digest
+
+
+def _copy_stream(entry: Entry, stream: Readable, blocks: bytes, writer: LayerWriter | None) -> str:
+    content_hash = hashlib.sha256()
+    left = entry.size
+    try:
+        if writer:
+            writer.write(blocks)
+        while left:
+            piece = stream.read(min(_PIECE, left))
+            if not piece:
+                raise _changed(entry)
+            content_hash.update(piece)
+            left -= len(piece)
+            if writer:
+                writer.write(piece)
+        if stream.read(1):
+            raise _changed(entry)
+        if writer:
+            writer.write(padding(entry.size))
+    finally:
+        stream.close()
+    return content_hash.hexdigest()
+
+
+def _changed(entry: Entry) -> BuildFailed:
+    return BuildFailed(
+        f"the content of {shown('/' + entry.path)} changed while it was read",
+        hint="let nothing write to the files while they are built into an image, and build again",
+    )
+
+
+def _refused(path: str, what: str, there: str) -> BuildFailed:
+    return BuildFailed(
+        f"the path {shown('/' + path)} {what}, and there is {there} in its place",
+        hint="choose another target; a layer never replaces something of another kind, nor leads through it",
+    )

@@ -1,0 +1,192 @@
+"""Layers that Lambda's loader takes."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagekit.errors import BuildFailed
+from imagekit.oci.digest import Digest
+from imagekit.rootfs.base_layout import BaseLayout, Directory
+from imagekit.rootfs.entry import MTIME, Entry, Item, Kind
+from imagekit.rootfs.gzip import Codec
+from imagekit.rootfs.layer import LAYER_FORMAT, write_layer
+
+LAYOUT = BaseLayout(
+    directories={
+        "usr": Directory(mtime=5),
+        "usr/lib64": Directory(mode=0o555, uid=1, gid=2, mtime=6),
+        "tmp": Directory(mode=0o1777, mtime=7),
+    },
+    symlinks={"lib64": "usr/lib64", "usr/tmp": "../tmp", "usr/lib64/libz.so": "libz.so.1"},
+    files=frozenset({"etc/os-release"}),
+)
+
+
+def file(path: str, data: bytes = b"", **fields) -> Item:
+    return Entry(path=path, size=len(data), **fields), data
+
+
+def directory(path: str, mode: int = 0o755, **fields) -> Item:
+    return Entry(path=path, kind=Kind.DIRECTORY, mode=mode, **fields), None
+
+
+def symlink(path: str, target: str) -> Item:
+    return Entry(path=path, kind=Kind.SYMLINK, mode=0o777, target=target), None
+
+
+def layer(*items: Item, layout: BaseLayout | None = LAYOUT, **options) -> bytes:
+    sink = io.BytesIO()
+    write_layer(items, sink, Codec(level=2), layout=layout, **options)
+    return sink.getvalue()
+
+
+def members(*items: Item, **options) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(layer(*items, **options)), mode="r:gz") as tar:
+        found = tar.getmembers()
+    assert len({member.name for member in found}) == len(found)
+    return {member.name: member for member in found}
+
+
+class Stream:
+    """Gives `data` in pieces of `piece` bytes and knows whether it was closed."""
+
+    def __init__(self, data: bytes, piece: int = 1000):
+        self.file, self.piece, self.closed = io.BytesIO(data), piece, False
+
+    def read(self, size: int) -> bytes:
+        return self.file.read(min(size, self.piece))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_every_missing_parent_stands_before_its_entry_once():
+    found = members(file("var/task/src/a.js"), file("var/task/src/b.js"), file("var/task/c.js"))
+    assert list(found) == ["var", "var/task", "var/task/src", "var/task/src/a.js", "var/task/src/b.js", "var/task/c.js"]
+    assert {(m.mode, m.uid, m.gid, m.mtime) for m in found.values() if m.isdir()} == {(0o755, 0, 0, MTIME)}
+
+
+def test_a_parent_repeats_mode_owner_and_mtime_of_the_base():
+    found = members(file("usr/lib64/x.so"), file("tmp/y"))
+    assert (found["usr"].mode, found["usr"].mtime) == (0o755, 5)
+    lib = found["usr/lib64"]
+    assert (lib.mode, lib.uid, lib.gid, lib.mtime) == (0o555, 1, 2, 6)
+    assert found["tmp"].mode == 0o1777
+
+
+def test_a_directory_entry_does_not_change_the_bases_directory_unless_directories_are_its_own():
+    assert members(directory("usr/lib64", 0o700))["usr/lib64"].mode == 0o555
+    own = members(directory("usr/lib64", 0o700, uid=9), own_directories=True)
+    assert (own["usr/lib64"].mode, own["usr/lib64"].uid, own["usr"].mtime) == (0o700, 9, 5)
+    assert members(directory("opt/cache", 0o1777))["opt/cache"].mode == 0o1777
+
+
+def test_targets_are_resolved_through_the_bases_symlinks():
+    found = members(file("lib64/x.so", b"x"), directory("usr/tmp/work"), directory("lib64"))
+    assert list(found) == ["usr", "usr/lib64", "usr/lib64/x.so", "tmp", "tmp/work"]
+
+
+def test_a_file_may_take_the_place_of_a_symlink_of_the_base():
+    assert members(file("lib64/libz.so", b"z"))["usr/lib64/libz.so"].isreg()
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        ([file("etc/os-release/x")], "a file of the base image"),
+        ([directory("etc/os-release")], "a file of the base image"),
+        ([file("usr/lib64")], "is a file, and there is a directory"),
+        ([symlink("tmp", "var/tmp")], "is a symlink, and there is a directory"),
+        ([symlink("opt/a", "b"), file("opt/a/x")], "a symlink of the same layer"),
+        ([symlink("opt/a", "b"), directory("opt/a")], "a symlink of the same layer"),
+        ([file("opt/a"), file("opt/a/b/x")], "a file of the same layer"),
+        ([file("opt/a/b"), symlink("opt/a", "x")], "is a symlink, and there is a directory"),
+        ([file("opt/a/b"), file("opt/a")], "is a file, and there is a directory"),
+        ([file("a", b"1"), file("a", b"2")], "comes twice"),
+        ([file("a", b"1"), file("a", b"1", mode=0o755)], "comes twice"),
+        ([file("a", b"1"), file("a", b"1", uid=1)], "comes twice"),
+        ([file("a", b"1"), file("a", b"1", xattrs={"user.x": b""})], "comes twice"),
+        ([file("a"), symlink("a", "b")], "comes twice"),
+        ([symlink("a", "b"), symlink("a", "c")], "comes twice"),
+        ([file("lib64/a", b"1"), file("usr/lib64/a", b"2")], "comes twice"),
+        ([file("a/.wh.b")], "begins with .wh."),
+        ([file(".wh..wh..opq")], "begins with .wh."),
+        ([file("a/.wh.b/c")], "begins with .wh."),
+        ([file("/a")], "is absolute"),
+        ([file("a/../b")], "climbs out"),
+        ([file("")], "is empty"),
+        ([file("a/")], "not normalised"),
+    ],
+)
+def test_what_does_not_fit_is_refused(items, message):
+    with pytest.raises(BuildFailed, match=message) as caught:
+        layer(*items)
+    assert caught.value.hint
+
+
+def test_a_deep_path_is_no_problem():
+    path = "/".join(["d"] * 2000)
+    assert len(members(file(path))) == 2000
+
+
+def test_the_same_content_twice_is_written_once():
+    stream = Stream(b"1" * 5000)
+    again = Entry(path="usr/lib64/a", size=5000, mtime=99), lambda: stream
+    found = members(file("lib64/a", b"1" * 5000), again, symlink("b", "a"), symlink("b", "a"))
+    assert list(found) == ["usr", "usr/lib64", "usr/lib64/a", "b"]
+    assert stream.closed
+
+
+@pytest.mark.parametrize("actual", [b"12", b"1234", b"", b"124"])
+@pytest.mark.parametrize("streamed", [False, True], ids=["bytes", "stream"])
+@pytest.mark.parametrize("earlier", [[], [file("a", b"123")]], ids=["first", "second"])
+def test_content_that_is_not_what_its_entry_says_is_refused(actual, streamed, earlier):
+    stream = Stream(actual, 2)
+    entry = Entry(path="a", size=3, digest=Digest.of(b"123"))
+    with pytest.raises(BuildFailed, match="'/a' changed while it was read"):
+        layer(*earlier, (entry, (lambda: stream) if streamed else actual))
+    assert stream.closed == streamed
+
+
+def test_streams_bytes_and_openers_give_the_same_layer():
+    data = bytes(range(256)) * 20_000
+    entry = Entry(path="a", size=len(data), digest=Digest.of(data))
+    streams = [Stream(data, piece) for piece in (777, 1 << 22)]
+    layers = {layer((entry, content)) for content in [data, lambda: data, *(lambda s=s: s for s in streams)]}
+    assert len(layers) == 1
+    assert all(stream.closed for stream in streams)
+
+
+def test_an_empty_layer_is_an_empty_tar():
+    assert gzip.decompress(layer()) == bytes(1024)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 3 << 20)), max_size=4, unique_by=lambda x: x[0]))
+def test_threads_change_no_byte(sizes):
+    items = [file(f"d/{name}", hashlib.sha256(name.encode()).digest() * (size // 32)) for name, size in sizes]
+    with ThreadPoolExecutor(3) as pool:
+        assert layer(*items) == layer(*items, pool=pool)
+
+
+def test_a_tiny_layers_digests_are_pinned():
+    """Another digest here is another LAYER_FORMAT."""
+    sink = io.BytesIO()
+    items = [
+        file("var/task/index.js", b"exports.handler = async (event) => event;\n"),
+        file("var/runtime/bootstrap", b"#!/bin/sh\nexec node\n", mode=0o755),
+        symlink("lib64/libgrün.so", "libgrün.so.1"),
+        directory("opt/extensions"),
+        file("usr/bin/ping", b"\x7fELF", mode=0o755, xattrs={"security.capability": b"\1\0\0\2"}),
+    ]
+    blob = write_layer(items, sink, Codec.named("default"), layout=LAYOUT)
+    assert LAYER_FORMAT == 1
+    assert blob.diff_id.hex == "6d05b2a121e6ab7b1e080adbf0114bb755bd60acae13cf3721333e875e6c148c"
+    assert blob.digest.hex == "0936ef96438cb53c309440bf7b81d496e46bf51a049a51e3407df25c90bc8bab"
+    assert blob.digest == Digest.of(sink.getvalue())
