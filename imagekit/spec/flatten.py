@@ -1,0 +1,153 @@
+"""The spec of one platform: placeholders filled in, `only` applied, one value where there was one by architecture."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Protocol, TypeAlias, TypeVar
+
+from imagekit.architecture import Architecture
+from imagekit.errors import InvalidSpec
+from imagekit.findings import Finding, Place
+from imagekit.spec import syntax
+from imagekit.spec.draft import placed
+from imagekit.spec.model import (
+    Archive,
+    Bootstrap,
+    FromDisk,
+    FromImage,
+    PerArchitecture,
+    PlatformArchive,
+    PlatformBootstrap,
+    PlatformFromImage,
+    PlatformSpec,
+    Push,
+    Spec,
+)
+from imagekit.spec.placeholders import expand
+
+_Check: TypeAlias = Callable[[str], syntax.Problem | None]
+
+
+class _Item(Protocol):
+    @property
+    def only(self) -> tuple[Architecture, ...]: ...
+
+
+_I = TypeVar("_I", bound=_Item)
+
+
+def for_platform(spec: Spec, architecture: Architecture, words: Mapping[str, str]) -> PlatformSpec:
+    """What `spec` says for one architecture; `words` are the values of the language's own placeholders.
+
+    Raises InvalidSpec with everything that has no value or no proper form once placeholders are filled in.
+    """
+    filling = _Filling(architecture=architecture, values={**words, **values(spec, architecture)})
+    flat = PlatformSpec(
+        path=spec.path,
+        kind=spec.kind,
+        name=spec.name,
+        language=spec.language,
+        version=spec.version,
+        os=spec.os,
+        architecture=architecture,
+        base=filling.one(spec.base, "base", spec.places.get("base"), syntax.reference),
+        root=spec.root,
+        handler=spec.handler,
+        bootstrap=filling.bootstrap(spec.bootstrap),
+        build=tuple(replace(step, only=()) for step in _for(spec.build, architecture)),
+        archives=tuple(filling.archive(item) for item in _for(spec.archives, architecture)),
+        files=tuple(filling.files(item) for item in _for(spec.files, architecture)),
+        environment=spec.environment,
+        labels=spec.labels,
+        push=Push(to=spec.push.to, tags=filling.tags(spec)),
+    )
+    if filling.findings:
+        raise InvalidSpec(tuple(filling.findings))
+    return flat
+
+
+def values(spec: Spec, architecture: Architecture) -> dict[str, str]:
+    """The values of the placeholders that every spec can use."""
+    version = {"version": spec.version} if spec.version is not None else {}
+    return {
+        **version,
+        "architecture": architecture.name,
+        "oci_arch": architecture.oci,
+        "rpm_arch": architecture.rpm,
+        "name": spec.name,
+    }
+
+
+def _for(items: Iterable[_I] | None, architecture: Architecture) -> Iterable[_I]:
+    return (item for item in items or () if not item.only or architecture in item.only)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Filling:
+    """Fills in placeholders for one platform and gathers what is wrong with the results."""
+
+    architecture: Architecture
+    values: Mapping[str, str]
+    findings: list[Finding] = field(default_factory=list)
+
+    def text(self, template: str, place: Place | None, check: _Check | None = None) -> str:
+        try:
+            text = expand(template, self.values, place)
+        except InvalidSpec as error:
+            self.findings.extend(error.findings)
+            return template
+        if check and (problem := check(text)):
+            self.findings.append(placed(problem, place, text))
+        return text
+
+    def one(self, value: PerArchitecture | None, key: str, place: Place | None, check: _Check | None) -> str | None:
+        """The value for this architecture; there has to be one where there is any."""
+        if value is None:
+            return None
+        template = value.of(self.architecture)
+        if template is not None:
+            return self.text(template, place, check)
+        message = f"`{key}` has no value for {self.architecture}"
+        hint = f"add `{self.architecture}: …`"
+        self.findings.append(Finding(code="IK0102", message=message, place=place, hint=hint))
+        return None
+
+    def bootstrap(self, bootstrap: Bootstrap | None) -> PlatformBootstrap | None:
+        if bootstrap is None:
+            return None
+        path = self.one(bootstrap.path, "bootstrap.path", bootstrap.place, syntax.local)
+        return PlatformBootstrap(path=path or "", place=bootstrap.place)
+
+    def archive(self, item: Archive) -> PlatformArchive:
+        return PlatformArchive(
+            source=self.one(item.source, "source", item.place, syntax.url) or "",
+            target=self.text(item.target, item.place, syntax.target),
+            strip=item.strip,
+            sha256=self.one(item.sha256, "sha256", item.place, None),
+            place=item.place,
+        )
+
+    def files(self, item: FromDisk | FromImage) -> FromDisk | PlatformFromImage:
+        target = self.text(item.target, item.place, syntax.target)
+        include, exclude = self._all(item.include, item.place), self._all(item.exclude, item.place)
+        if isinstance(item, FromDisk):
+            source = self.text(item.source, item.place, syntax.local)
+            return replace(item, source=source, target=target, include=include, exclude=exclude, only=())
+        return PlatformFromImage(
+            image=self.one(item.image, "image", item.place, syntax.reference) or "",
+            source=self.text(item.source, item.place, syntax.target),
+            target=target,
+            mode=item.mode,
+            include=include,
+            exclude=exclude,
+            place=item.place,
+        )
+
+    def tags(self, spec: Spec) -> tuple[str, ...]:
+        numbered = enumerate(spec.push.tags)
+        filled = [self.text(tag, spec.places.get(f"push.tags.{index}"), syntax.tag) for index, tag in numbered]
+        return tuple(dict.fromkeys(filled))
+
+    def _all(self, templates: tuple[str, ...], place: Place | None) -> tuple[str, ...]:
+        return tuple(self.text(template, place) for template in templates)

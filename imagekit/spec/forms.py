@@ -1,0 +1,54 @@
+"""Every single value has its form, as far as it can be known before placeholders are filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
+
+from imagekit.findings import Finding
+from imagekit.spec import syntax
+from imagekit.spec.draft import Draft, placed, tags, under, values
+from imagekit.spec.node import Path
+
+_Check: TypeAlias = Callable[[str], syntax.Problem | None]
+_Checked: TypeAlias = Iterator[tuple[_Check, Iterator[tuple[Path, str]]]]
+
+
+def templates_have_their_form(draft: Draft) -> Iterator[Finding]:
+    """Values that may hold placeholders."""
+    for check, pairs in _templates(draft):
+        for path, text in pairs:
+            sample = draft.sample(text)
+            # What begins with a placeholder may become anything: it is looked at again when it is filled in.
+            opens = check is not syntax.tag and text.startswith("{") and not text.startswith("{{")
+            if sample is not None and not opens and (problem := check(sample)):
+                yield placed(problem, draft.places.get(path), text)
+
+
+def texts_have_their_form(draft: Draft) -> Iterator[Finding]:
+    """Values that are taken as they are."""
+    for check, pairs in _texts(draft):
+        for path, text in pairs:
+            if problem := check(text):
+                yield placed(problem, draft.places.get(path))
+
+
+def _templates(draft: Draft) -> _Checked:
+    local = [(path, item) for path, item in draft.items("files") if "image" not in item]
+    foreign = [(path, item) for path, item in draft.items("files") if "image" in item]
+    yield syntax.reference, values(("base",), draft.document.get("base"))
+    yield syntax.reference, under(draft, "files", "image")
+    yield syntax.local, under(draft, "bootstrap", "path")
+    yield syntax.local, (((*path, "source"), item["source"]) for path, item in local)
+    yield syntax.target, (((*path, "source"), item["source"]) for path, item in foreign)
+    yield syntax.url, under(draft, "archives", "source")
+    yield syntax.target, under(draft, "archives", "target")
+    yield syntax.target, under(draft, "files", "target")
+    yield syntax.tag, tags(draft)
+
+
+def _texts(draft: Draft) -> _Checked:
+    steps = [(path, item) for path, item in draft.items("build") if isinstance(item, dict)]
+    yield syntax.repository, under(draft, "push", "to")
+    yield syntax.local, (((*p, "directory"), step["directory"]) for p, step in steps if "directory" in step)
+    yield syntax.local, (pair for p, step in steps for pair in values((*p, "inputs"), step.get("inputs")))

@@ -1,0 +1,42 @@
+"""What `load` has to be told: the names of languages and systems, and which specs were found valid before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LanguageWords:
+    """What a language contributes to the reading of a spec.
+
+    `words` are the placeholders that it adds. `handler`, `bootstrap` and `build` say that a spec may leave these keys
+    out; `version` that a spec may not.
+    """
+
+    words: tuple[str, ...] = ()
+    handler: bool = False
+    bootstrap: bool = True
+    build: bool = False
+    version: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """The names that a spec may use: languages, and operating systems."""
+
+    languages: Mapping[str, LanguageWords] = field(default_factory=dict)
+    systems: tuple[str, ...] = ()
+
+
+class Validated(Protocol):
+    """Remembers what the schema has already accepted, by digest."""
+
+    def has(self, digest: str) -> bool:
+        """True when this digest was added before."""
+        ...
+
+    def add(self, digest: str) -> None:
+        """Remember it."""
+        ...

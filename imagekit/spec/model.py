@@ -1,0 +1,297 @@
+"""The spec as values: what the user asked for, complete and checked; for all platforms, and for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self, TypeAlias, TypeVar
+
+from imagekit.architecture import ARCHITECTURES, Architecture
+from imagekit.findings import Place
+
+#: A part of a document that the schema has accepted.
+Document: TypeAlias = Mapping[str, Any]
+_T = TypeVar("_T")
+
+
+class Kind(StrEnum):
+    """What the image is for."""
+
+    FUNCTION = "function"
+    RUNTIME = "runtime"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PerArchitecture:
+    """A text for all architectures, or one by architecture name."""
+
+    text: str | None = None
+    by_name: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_document(cls, value: str | Mapping[str, str]) -> Self:
+        """From a text, or a mapping by architecture name."""
+        return cls(text=value) if isinstance(value, str) else cls(by_name=dict(value))
+
+    def of(self, architecture: Architecture) -> str | None:
+        """The text for one architecture; None when it has none."""
+        return self.by_name.get(architecture.name, self.text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One command of the build. `inputs` is None when nothing was said: then it always runs."""
+
+    run: str
+    directory: str = "."
+    environment: Mapping[str, str] = field(default_factory=dict)
+    inputs: tuple[str, ...] | None = None
+    only: tuple[Architecture, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+    @classmethod
+    def from_document(cls, value: str | Document, place: Place | None) -> Self:
+        """From a command, or a mapping that the schema's `step` has accepted."""
+        step: Document = {"run": value} if isinstance(value, str) else value
+        return cls(
+            run=step["run"],
+            directory=step.get("directory", "."),
+            environment=dict(step.get("environment", {})),
+            inputs=tuple(step["inputs"]) if "inputs" in step else None,
+            only=architectures(step.get("only", ())),
+            place=place,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Archive:
+    """An archive from the web that is unpacked into the image, less `strip` leading folders of its names."""
+
+    source: PerArchitecture
+    target: str
+    strip: int = 0
+    sha256: PerArchitecture | None = None
+    only: tuple[Architecture, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+    @classmethod
+    def from_document(cls, value: Document, place: Place | None) -> Self:
+        """From a mapping that the schema's `archive` has accepted."""
+        return cls(
+            source=PerArchitecture.from_document(value["source"]),
+            target=value["target"],
+            strip=value.get("strip", 0),
+            sha256=_per_architecture(value.get("sha256")),
+            only=architectures(value.get("only", ())),
+            place=place,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FromDisk:
+    """Files from below `root`. `mode` is None or the mode of all of them; no `include` means everything."""
+
+    source: str
+    target: str
+    mode: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    only: tuple[Architecture, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+    @classmethod
+    def from_document(cls, value: Document, place: Place | None) -> Self:
+        """From a mapping that the schema's `file` has accepted, without `image`."""
+        return cls(source=value["source"], **_taken(value), place=place)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FromImage:
+    """Files out of another image; `source` is an absolute path in it. The rest is as in FromDisk."""
+
+    image: PerArchitecture
+    source: str
+    target: str
+    mode: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    only: tuple[Architecture, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+    @classmethod
+    def from_document(cls, value: Document, place: Place | None) -> Self:
+        """From a mapping that the schema's `file` has accepted, with `image`."""
+        image = PerArchitecture.from_document(value["image"])
+        return cls(image=image, source=value["source"], **_taken(value), place=place)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bootstrap:
+    """How Lambda starts the image: an executable below `root` that speaks the Runtime API itself."""
+
+    path: PerArchitecture
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Push:
+    """Where the image goes: repositories, and tags for each of them."""
+
+    to: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spec:
+    """What the user asked for. `bootstrap`, `build`, `archives` and `files` are None when not given.
+
+    `path` is the file that was loaded, `sources` all files that were read, base first. `root` is a path that was made
+    from the spec file's, without looking at the disk. `places` has every value by its dotted path.
+    """
+
+    path: str
+    kind: Kind
+    name: str
+    language: str
+    version: str | None
+    os: str
+    base: PerArchitecture | None
+    architectures: tuple[Architecture, ...]
+    root: str
+    handler: str | None
+    bootstrap: Bootstrap | None
+    build: tuple[Step, ...] | None
+    archives: tuple[Archive, ...] | None
+    files: tuple[FromDisk | FromImage, ...] | None
+    environment: Mapping[str, str]
+    labels: Mapping[str, str]
+    push: Push
+    sources: tuple[str, ...]
+    places: Mapping[str, Place] = field(compare=False, repr=False)
+
+    @classmethod
+    def from_document(
+        cls, value: Document, places: Mapping[str, Place], *, path: str, root: str, sources: tuple[str, ...]
+    ) -> Self:
+        """From a document that the schema and all rules have accepted."""
+        bootstrap, push = value.get("bootstrap"), value.get("push", {})
+        return cls(
+            path=path,
+            kind=Kind(value.get("kind", Kind.FUNCTION)),
+            name=value["name"],
+            language=value["language"],
+            version=value.get("version"),
+            os=value["os"],
+            base=_per_architecture(value.get("base")),
+            architectures=architectures(value.get("architectures", ())) or ARCHITECTURES,
+            root=root,
+            handler=value.get("handler"),
+            bootstrap=bootstrap
+            and Bootstrap(path=PerArchitecture.from_document(bootstrap["path"]), place=places.get("bootstrap")),
+            build=_items(value, "build", places, Step.from_document),
+            archives=_items(value, "archives", places, Archive.from_document),
+            files=_items(value, "files", places, file_from_document),
+            environment=dict(value.get("environment", {})),
+            labels=dict(value.get("labels", {})),
+            push=Push(to=tuple(push.get("to", ())), tags=tuple(push.get("tags", ()))),
+            sources=sources,
+            places=places,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformArchive:
+    """An archive for one platform; `source` is its URL."""
+
+    source: str
+    target: str
+    strip: int = 0
+    sha256: str | None = None
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformFromImage:
+    """Files out of another image for one platform; `image` is a reference or `oci:DIR`."""
+
+    image: str
+    source: str
+    target: str
+    mode: int | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformBootstrap:
+    """The executable below `root` that Lambda starts on one platform."""
+
+    path: str
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlatformSpec:
+    """What the user asked for on one platform.
+
+    The values of `environment` may hold `{base.NAME}`; the base image's own values are filled in by
+    `placeholders.expand` when they are known. All else is concrete.
+    """
+
+    path: str
+    kind: Kind
+    name: str
+    language: str
+    version: str | None
+    os: str
+    architecture: Architecture
+    base: str | None
+    root: str
+    handler: str | None
+    bootstrap: PlatformBootstrap | None
+    build: tuple[Step, ...]
+    archives: tuple[PlatformArchive, ...]
+    files: tuple[FromDisk | PlatformFromImage, ...]
+    environment: Mapping[str, str]
+    labels: Mapping[str, str]
+    push: Push
+
+
+def architectures(names: Iterable[str]) -> tuple[Architecture, ...]:
+    """The architectures with these names, each once, in canonical order."""
+    wanted = frozenset(names)
+    return tuple(one for one in ARCHITECTURES if one.name in wanted)
+
+
+def file_from_document(value: Document, place: Place | None) -> FromDisk | FromImage:
+    """From a mapping that the schema's `file` has accepted."""
+    return (FromImage if "image" in value else FromDisk).from_document(value, place)
+
+
+def _taken(value: Document) -> dict[str, Any]:
+    """What files from disk and out of an image have in common."""
+    return {
+        "target": value["target"],
+        "mode": int(value["mode"], 8) if "mode" in value else None,
+        "include": tuple(value.get("include", ())),
+        "exclude": tuple(value.get("exclude", ())),
+        "only": architectures(value.get("only", ())),
+    }
+
+
+def _per_architecture(value: str | Mapping[str, str] | None) -> PerArchitecture | None:
+    return None if value is None else PerArchitecture.from_document(value)
+
+
+def _items(
+    document: Document, key: str, places: Mapping[str, Place], make: Callable[[Any, Place | None], _T]
+) -> tuple[_T, ...] | None:
+    """The items under `key`, a single one standing for a list of one; None when there is no such key."""
+    value = document.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, list):
+        return (make(value, places.get(key)),)
+    return tuple(make(item, places.get(f"{key}.{index}")) for index, item in enumerate(value))

@@ -1,0 +1,145 @@
+"""What a schema cannot say of a spec: one small function a rule, all in `RULES`.
+
+A rule sees the document less what the schema refused, so it may trust the shapes and has to expect that keys are
+missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from imagekit.findings import Finding
+from imagekit.spec import placeholders, syntax
+from imagekit.spec.draft import Draft, placed, tags, templates, values, warning
+from imagekit.spec.forms import templates_have_their_form, texts_have_their_form
+from imagekit.spec.node import Path, dotted
+from imagekit.spec.reserved import RESERVED
+
+#: The keys whose value may be a mapping by architecture.
+BY_ARCHITECTURE: Final = ("base", "path", "source", "sha256", "image")
+
+
+def findings(draft: Draft) -> tuple[Finding, ...]:
+    """What all rules have to say."""
+    return tuple(finding for rule in RULES for finding in rule(draft))
+
+
+def _known_placeholders(draft: Draft) -> Iterator[Finding]:
+    if draft.language is None:
+        return
+    words = draft.words()
+    for path, text in templates(draft):
+        yield from placeholders.problems(text, words, draft.places.get(path))
+
+
+def _tags_are_the_same_for_all(draft: Draft) -> Iterator[Finding]:
+    """One tag names the index of all platforms, so it cannot differ between them."""
+    if draft.language is None:
+        return
+    words = [word for word in draft.words() if word not in placeholders.BY_ARCHITECTURE]
+    for path, text in tags(draft):
+        used = [word for word in placeholders.words(text) if word in placeholders.BY_ARCHITECTURE]
+        if used:
+            hint = "leave it out: imagekit appends the architecture to the tags of single platforms"
+            yield draft.find("IK0105", path, f"a tag cannot use {{{used[0]}}}", hint)
+        else:
+            yield from placeholders.problems(text, words, draft.places.get(path))
+
+
+def _environment_takes_only_base(draft: Draft) -> Iterator[Finding]:
+    for path, text in values(("environment",), draft.document.get("environment")):
+        yield from placeholders.problems(text, ("base.",), draft.places.get(path))
+
+
+def _version_is_given_where_used(draft: Draft) -> Iterator[Finding]:
+    if draft.wrote("version"):
+        return
+    hint = 'add the language\'s version, for example `version: "1.2.3"`'
+    if draft.language and draft.language.version:
+        yield draft.find("IK0102", (), "`version` is missing: the language has no default for it", hint)
+    for path, text in (*templates(draft), *tags(draft)):
+        if "version" in placeholders.words(text):
+            yield draft.find("IK0102", path, "{version} is used, but the spec has no `version`", hint)
+
+
+def _function_has_handler_and_bootstrap(draft: Draft) -> Iterator[Finding]:
+    if draft.language is None:
+        return
+    runtime = draft.document.get("kind") == "runtime"
+    if not (runtime or draft.language.handler or draft.wrote("handler")):
+        hint = "add what Lambda calls, for example `handler: index.handler`, or say `kind: runtime`"
+        yield draft.find("IK0102", (), "`handler` is missing: the language has no default for it", hint)
+    if not (draft.language.bootstrap or draft.wrote("bootstrap")):
+        hint = "add the executable that speaks the Runtime API: `bootstrap: {path: build/bootstrap}`"
+        yield draft.find("IK0102", (), "`bootstrap` is missing: the language has no default for it", hint)
+    if runtime and "handler" in draft.document:
+        message = "`handler` means little for `kind: runtime`: each function names its own"
+        hint = "remove `handler`, or say `kind: function`"
+        yield warning("IK0107", draft.keys.get(("handler",)), message, hint)
+
+
+def _environment_names(draft: Draft) -> Iterator[Finding]:
+    for name in draft.document.get("environment", {}):
+        place = draft.keys.get(("environment", name))
+        if problem := syntax.variable(name):
+            yield placed(problem, place)
+        elif name in RESERVED:
+            message = f"Lambda sets {name} itself and takes no other value for it"
+            yield Finding(code="IK0106", message=message, place=place, hint="remove it, or choose another name")
+        elif name.startswith("_"):
+            message = f"Lambda drops variables that begin with _, such as {name}"
+            hint = "choose a name that begins with a letter"
+            yield warning("IK0106", place, message, hint)
+    for path, step in draft.items("build"):
+        for name in step.get("environment", {}) if isinstance(step, dict) else ():
+            if problem := syntax.variable(name):
+                yield placed(problem, draft.keys.get((*path, "environment", name)))
+
+
+def _label_names(draft: Draft) -> Iterator[Finding]:
+    for name in draft.document.get("labels", {}):
+        if problem := syntax.label(name):
+            yield placed(problem, draft.keys.get(("labels", name)))
+
+
+def _every_architecture_has_a_value(draft: Draft) -> Iterator[Finding]:
+    waiting: list[tuple[Path, Mapping[str, Any]]] = [((), draft.document)]
+    waiting += [one for key in ("bootstrap", "archives", "files") for one in draft.items(key)]
+    for path, item in waiting:
+        wanted = [one for one in draft.architectures() if one in item.get("only", (one,))]
+        for name in BY_ARCHITECTURE:
+            here = (*path, name)
+            if isinstance(item.get(name), dict):
+                missing = [one for one in dict.fromkeys(wanted) if not draft.wrote(*here, one)]
+                if missing:
+                    message = f"`{dotted(here)}` has no value for {' and '.join(missing)}"
+                    hint = f"add `{missing[0]}: …`, or say what the item is for with `only`"
+                    yield draft.find("IK0102", here, message, hint)
+
+
+def _only_names_architectures_of_the_spec(draft: Draft) -> Iterator[Finding]:
+    known = draft.architectures()
+    for key in ("build", "archives", "files"):
+        for path, item in draft.items(key):
+            for index, name in enumerate(item.get("only", ()) if isinstance(item, dict) else ()):
+                if name not in known:
+                    message = f"`only` names {name}, which this spec does not build for"
+                    hint = f"add {name} to `architectures`, or remove it here"
+                    yield warning("IK0107", draft.places.get((*path, "only", index)), message, hint)
+
+
+#: All rules, in the order in which they are asked.
+RULES: Final[tuple[Callable[[Draft], Iterator[Finding]], ...]] = (
+    _known_placeholders,
+    _tags_are_the_same_for_all,
+    _environment_takes_only_base,
+    _version_is_given_where_used,
+    _function_has_handler_and_bootstrap,
+    _environment_names,
+    _label_names,
+    templates_have_their_form,
+    texts_have_their_form,
+    _every_architecture_has_a_value,
+    _only_names_architectures_of_the_spec,
+)
