@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
 from imagekit import data, datafile
 from imagekit.architecture import Architecture
+from imagekit.spec.known import LanguageWords
 from imagekit.spec.model import Bootstrap, PerArchitecture, Spec, Step
 
 _FILE: Final = "language.yaml"
@@ -72,6 +73,32 @@ class Language:
         bootstrap = Bootstrap(path=PerArchitecture(text=self.bootstrap), place=place)
         step = Step(run=self.build, place=place)
         return replace(spec, bootstrap=bootstrap, build=(step,) if spec.build is None else spec.build)
+
+
+class Languages(Mapping[str, LanguageWords]):
+    """What each language contributes to the reading of a spec; a language is read only when it is asked for."""
+
+    __slots__ = ("_folders",)
+
+    def __init__(self, folders: Mapping[str, Path]) -> None:
+        self._folders = folders
+
+    def __getitem__(self, name: str) -> LanguageWords:
+        if name not in self._folders:
+            raise KeyError(name)
+        found = read(name)
+        return LanguageWords(
+            words=tuple(found.placeholders),
+            handler=bool(found.handler),
+            bootstrap=bool(found.bootstrap),
+            build=bool(found.build),
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._folders)
+
+    def __len__(self) -> int:
+        return len(self._folders)
 
 
 def known() -> Mapping[str, Path]:

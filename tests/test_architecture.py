@@ -17,7 +17,7 @@ RINGS = (
     {"pipeline"},
     {"resolve", "gather", "build", "deliver", "execute"},
     {"engines", "store", "emulator", "checks", "images"},
-    {"plan", "facts", "sbom"},
+    {"plan", "facts", "sbom", "project"},
     {"lock"},
     {"base", "language", "client"},
     {"datafile"},

@@ -1,0 +1,111 @@
+"""A spec together with what imagekit knows of its language and its operating system: one spec for each platform."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Self
+
+from imagekit import base, language
+from imagekit.architecture import Architecture
+from imagekit.base import Base
+from imagekit.errors import InvalidSpec, UsageError
+from imagekit.findings import Finding
+from imagekit.language import Language
+from imagekit.lock import PlatformRequest, Request
+from imagekit.spec.flatten import for_platform
+from imagekit.spec.known import Known, Validated
+from imagekit.spec.load import load
+from imagekit.spec.model import Spec
+from imagekit.spec.platform import PlatformFromImage, PlatformSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Project:
+    """What a command works on. `warnings` are those of the spec and of its operating system."""
+
+    spec: Spec
+    language: Language
+    base: Base
+    platforms: tuple[PlatformSpec, ...]
+    warnings: tuple[Finding, ...]
+
+    @classmethod
+    def load(  # noqa: PLR0913 - the spec's loader and the day are all that it needs
+        cls,
+        path: str,
+        read: Callable[[str], bytes],
+        *,
+        overrides: Sequence[str] = (),
+        validated: Validated | None = None,
+        cwd: str = "",
+        today: date,
+    ) -> Self:
+        """The project of the spec at `path`; raises InvalidSpec with all that is wrong with it."""
+        spec, found = load(path, read, known(), overrides, validated, cwd)
+        used, system = language.read(spec.language), base.read(spec.os)
+        complete = used.complete(spec)
+        lifecycle = system.lifecycle_finding(today, spec.places.get("os"))
+        refused = _not_together(spec, used)
+        if refused:
+            raise InvalidSpec((*found, *refused))
+        return cls(
+            spec=complete,
+            language=used,
+            base=system,
+            platforms=tuple(for_platform(complete, item, used.words(item)) for item in complete.architectures),
+            warnings=(*found, *((lifecycle,) if lifecycle else ())),
+        )
+
+    def only(self, architectures: Sequence[Architecture]) -> Self:
+        """The same with some of its platforms; all when none is named. Raises UsageError for one that it lacks."""
+        lacking = [item for item in architectures if item not in self.spec.architectures]
+        if lacking:
+            raise UsageError(
+                f"the spec is not for {lacking[0].platform}",
+                hint=f"add {lacking[0]} to `architectures`, or leave --platform out",
+            )
+        if not architectures:
+            return self
+        return replace(self, platforms=tuple(item for item in self.platforms if item.architecture in architectures))
+
+    @property
+    def request(self) -> Request:
+        """What has to be resolved, for all platforms of the spec."""
+        words = {item.name: self.language.words(item) for item in self.spec.architectures}
+        everything = [for_platform(self.spec, item, words[item.name]) for item in self.spec.architectures]
+        return Request(platforms=tuple(_request(item, self.base) for item in everything))
+
+    def labelled(self, labels: dict[str, str]) -> Self:
+        """The same with more labels, which win over the spec's."""
+        platforms = tuple(replace(item, labels={**item.labels, **labels}) for item in self.platforms)
+        return replace(self, platforms=platforms)
+
+
+def known() -> Known:
+    """The names that a spec may use."""
+    return Known(languages=language.Languages(language.known()), systems=tuple(base.known()))
+
+
+def _request(spec: PlatformSpec, system: Base) -> PlatformRequest:
+    images = [item.image for item in spec.files if isinstance(item, PlatformFromImage)]
+    return PlatformRequest(
+        architecture=spec.architecture.name,
+        base=spec.base or system.reference,
+        images=tuple(dict.fromkeys(images)),
+        archives={item.source: item.sha256 or "" for item in spec.archives if "://" in item.source},
+    )
+
+
+def _not_together(spec: Spec, used: Language) -> tuple[Finding, ...]:
+    """A language may not be had on every operating system."""
+    if spec.os in used.systems:
+        return ()
+    finding = Finding(
+        code="IK0204",
+        message=f"{used.title} is not available on {spec.os}",
+        hint=f"set `os` to one of {', '.join(used.systems)}",
+        place=spec.places.get("os"),
+    )
+    return (finding,)
