@@ -1,4 +1,4 @@
-"""The spec as values: what the user asked for, complete and checked; for all platforms, and for one."""
+"""The spec as values: what the user asked for, complete and checked, before anything is resolved."""
 
 from __future__ import annotations
 
@@ -198,65 +198,6 @@ class Spec:
             sources=sources,
             places=places,
         )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlatformArchive:
-    """An archive for one platform; `source` is its URL."""
-
-    source: str
-    target: str
-    strip: int = 0
-    sha256: str | None = None
-    place: Place | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlatformFromImage:
-    """Files out of another image for one platform; `image` is a reference or `oci:DIR`."""
-
-    image: str
-    source: str
-    target: str
-    mode: int | None = None
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    place: Place | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlatformBootstrap:
-    """The executable below `root` that Lambda starts on one platform."""
-
-    path: str
-    place: Place | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlatformSpec:
-    """What the user asked for on one platform.
-
-    The values of `environment` may hold `{base.NAME}`; the base image's own values are filled in by
-    `placeholders.expand` when they are known. All else is concrete.
-    """
-
-    path: str
-    kind: Kind
-    name: str
-    language: str
-    version: str | None
-    os: str
-    architecture: Architecture
-    base: str | None
-    root: str
-    handler: str | None
-    bootstrap: PlatformBootstrap | None
-    build: tuple[Step, ...]
-    archives: tuple[PlatformArchive, ...]
-    files: tuple[FromDisk | PlatformFromImage, ...]
-    environment: Mapping[str, str]
-    labels: Mapping[str, str]
-    push: Push
 
 
 def architectures(names: Iterable[str]) -> tuple[Architecture, ...]:
