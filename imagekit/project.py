@@ -17,8 +17,7 @@ from imagekit.lock import PlatformRequest, Request
 from imagekit.spec.flatten import for_platform
 from imagekit.spec.known import Known, Validated
 from imagekit.spec.load import load
-from imagekit.spec.model import Spec
-from imagekit.spec.platform import PlatformFromImage, PlatformSpec
+from imagekit.spec.model import PlatformFromImage, PlatformSpec, Spec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +31,7 @@ class Project:
     warnings: tuple[Finding, ...]
 
     @classmethod
-    def load(  # noqa: PLR0913 - the spec's loader and the day are all that it needs
+    def load(
         cls,
         path: str,
         read: Callable[[str], bytes],
