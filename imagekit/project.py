@@ -17,7 +17,8 @@ from imagekit.lock import PlatformRequest, Request
 from imagekit.spec.flatten import for_platform
 from imagekit.spec.known import Known, Validated
 from imagekit.spec.load import load
-from imagekit.spec.model import PlatformFromImage, PlatformSpec, Spec
+from imagekit.spec.model import Spec
+from imagekit.spec.platform import PlatformFromImage, PlatformSpec
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,7 +12,7 @@ from imagekit.lock import LockedImage
 from imagekit.oci.config import Config
 from imagekit.plan.plan import Settings
 from imagekit.spec import placeholders
-from imagekit.spec.model import PlatformSpec
+from imagekit.spec.platform import PlatformSpec
 
 #: What the bootstrap of a function is called where there is no handler to name.
 _COMMAND: Final = "bootstrap"

@@ -11,20 +11,9 @@ from imagekit.errors import InvalidSpec
 from imagekit.findings import Finding, Place
 from imagekit.spec import syntax
 from imagekit.spec.draft import placed
-from imagekit.spec.model import (
-    Archive,
-    Bootstrap,
-    FromDisk,
-    FromImage,
-    PerArchitecture,
-    PlatformArchive,
-    PlatformBootstrap,
-    PlatformFromImage,
-    PlatformSpec,
-    Push,
-    Spec,
-)
+from imagekit.spec.model import Archive, Bootstrap, FromDisk, FromImage, PerArchitecture, Push, Spec
 from imagekit.spec.placeholders import expand
+from imagekit.spec.platform import PlatformArchive, PlatformBootstrap, PlatformFromImage, PlatformSpec
 
 _Check: TypeAlias = Callable[[str], syntax.Problem | None]
 
