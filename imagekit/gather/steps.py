@@ -18,7 +18,8 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache
 from imagekit.progress import Progress
 from imagekit.spec import placeholders
-from imagekit.spec.platform import PlatformSpec, Step
+from imagekit.spec.model import Step
+from imagekit.spec.platform import PlatformSpec
 
 _KIND: Final = "host-step"
 #: Seconds that a tool gets to answer a probe.
