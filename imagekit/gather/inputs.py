@@ -1,0 +1,236 @@
+"""One platform's inputs: its files scanned, its archives named, its base read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from imagekit.errors import BuildFailed, ImagekitError, InvalidFile
+from imagekit.findings import Place
+from imagekit.gather import paths
+from imagekit.language import Language
+from imagekit.lock import LockedPlatform
+from imagekit.oci.digest import Digest
+from imagekit.oci.image import Image
+from imagekit.oci.ports import Cache
+from imagekit.plan.inputs import Inputs
+from imagekit.plan.parts import ArchivePart, FilesPart, ImagePart
+from imagekit.rootfs import disk
+from imagekit.rootfs.base_layout import BaseLayout
+from imagekit.rootfs.entry import Item
+from imagekit.rootfs.executable import Executable
+from imagekit.rootfs.patterns import Patterns
+from imagekit.rootfs.scan import Selection, scan
+from imagekit.rootfs.tree import Tree
+from imagekit.spec.model import FromDisk
+from imagekit.spec.platform import PlatformArchive, PlatformBootstrap, PlatformFromImage, PlatformSpec
+
+#: Where Lambda looks for the program that it starts.
+BOOTSTRAP: Final = "/var/runtime/bootstrap"
+_SCANS: Final = "scan"
+_SPLITS: Final = "split"
+_PROGRAMS: Final = "program"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OnDisk:
+    """Where the files of a part lie. `folders` are those of dependencies; `inside` chooses them, or all the rest."""
+
+    path: str
+    tree: Tree
+    folders: tuple[str, ...] = ()
+    inside: bool | None = None
+
+    def items(self, target: str, mode: int | None) -> Iterator[Item]:
+        """As entries of a layer; contents are read as they are asked for."""
+        tree = self.tree
+        if self.inside is not None:
+            within, rest = tree.split(self.folders)
+            tree = within if self.inside else rest
+        if os.path.isdir(self.path):
+            return disk.from_folder(tree, self.path, target, mode=mode)
+        return disk.from_file(tree, self.path, target, mode=mode)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gathered:
+    """The inputs, and where what they name by digest lies on this disk."""
+
+    inputs: Inputs
+    files: Mapping[Digest, OnDisk] = field(default_factory=dict)
+    archives: Mapping[Digest, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gatherer:
+    """What gathering asks: the cache, the time (Unix, nanoseconds), and whether steps have made their files already.
+
+    `left_out` are files that never get into an image: the spec, what it extends, its lock.
+    """
+
+    cache: Cache
+    now_ns: Callable[[], int]
+    language: Language
+    left_out: frozenset[str]
+    is_built: bool
+    static_only: bool = False
+
+    def gather(
+        self, spec: PlatformSpec, locked: LockedPlatform, base: Image | None, layout: BaseLayout, certificates: bytes
+    ) -> Gathered:
+        """Look at everything that the spec names on this disk; raises InvalidFile, or BuildFailed for what was built."""
+        found: dict[Digest, OnDisk] = {}
+        local: dict[Digest, str] = {}
+        files, dependencies = self._files(spec, found)
+        inputs = Inputs(
+            base=base,
+            layout=layout,
+            bootstrap=self._bootstrap(spec, spec.bootstrap, found) if spec.bootstrap else None,
+            files=files,
+            dependencies=dependencies,
+            archives=tuple(self._archive(spec, item, locked, local) for item in spec.archives),
+            images=tuple(_image(item, locked) for item in spec.files if isinstance(item, PlatformFromImage)),
+            certificates=certificates,
+        )
+        return Gathered(inputs=inputs, files=found, archives=local)
+
+    def digest_of(self, folder: Path, patterns: tuple[str, ...], root: str) -> Digest:
+        """The digest of the files below a folder that match: what says whether a step has to run again."""
+        return self._scan(str(folder), root, Patterns(include=patterns)).digest
+
+    def _bootstrap(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, found: dict[Digest, OnDisk]) -> FilesPart:
+        part = FilesPart(source=bootstrap.path, target=BOOTSTRAP, digest=None, mode=0o755)
+        if spec.build and not self.is_built:
+            return part
+        try:
+            path = paths.local(spec.root, bootstrap.path, bootstrap.place)
+        except InvalidFile as error:
+            raise self._not_made(spec, bootstrap, error) from error
+        if path.is_dir():
+            raise InvalidFile(f"{bootstrap.path} is a folder, not a program", place=bootstrap.place)
+        tree = self._scan(str(path), spec.root, Patterns())
+        self._check_program(spec, bootstrap, path, tree)
+        found[tree.digest] = OnDisk(path=str(path), tree=tree)
+        return replace(part, digest=tree.digest)
+
+    def _not_made(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, error: InvalidFile) -> ImagekitError:
+        if not spec.build:
+            return error
+        return BuildFailed(
+            f"the build for {spec.architecture} ended well but left no {bootstrap.path}",
+            hint='write the program to "$IMAGEKIT_OUTPUT", or correct `bootstrap: {path: …}`',
+            place=bootstrap.place,
+        )
+
+    def _check_program(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, path: Path, tree: Tree) -> None:
+        """Raise for a bootstrap that Lambda could not start; what was found good is remembered by its content."""
+        key = f"{tree.digest} {spec.architecture} {self.static_only}"
+        if self.cache.record(_PROGRAMS, key) is not None:
+            return
+        with path.open("rb") as file:
+            problem = Executable.read(file).problem(spec.architecture, static_only=self.static_only)
+        if problem:
+            failed = BuildFailed if spec.build else InvalidFile
+            raise failed(f"{bootstrap.path} {problem[0]}", hint=problem[1], place=bootstrap.place)
+        self.cache.keep(_PROGRAMS, key, b"good")
+
+    def _files(
+        self, spec: PlatformSpec, found: dict[Digest, OnDisk]
+    ) -> tuple[tuple[FilesPart, ...], tuple[FilesPart, ...]]:
+        """The parts from disk, and those of their dependency folders."""
+        rest: list[FilesPart] = []
+        dependencies: list[FilesPart] = []
+        for item in spec.files:
+            if isinstance(item, FromDisk):
+                path = str(paths.local(spec.root, item.source, item.place))
+                tree = self._scan(path, spec.root, Patterns(include=item.include, exclude=item.exclude), item.place)
+                for digest, inside in self._split(path, tree):
+                    part = FilesPart(source=item.source, target=_target(item, path), digest=digest, mode=item.mode)
+                    found[digest] = OnDisk(
+                        path=path, tree=tree, folders=self.language.dependency_folders, inside=inside
+                    )
+                    (dependencies if inside else rest).append(part)
+        return tuple(rest), tuple(dependencies)
+
+    def _split(self, path: str, tree: Tree) -> tuple[tuple[Digest, bool | None], ...]:
+        """The digests of a tree's parts: its dependency folders and the rest, or all of it when it has none."""
+        folders = tuple(name for name in self.language.dependency_folders if os.path.isdir(os.path.join(path, name)))
+        if not folders:
+            return ((tree.digest, None),)
+        key = " ".join([str(tree.digest), *self.language.dependency_folders])
+        kept = self.cache.record(_SPLITS, key)
+        if kept is None:
+            within, rest = tree.split(self.language.dependency_folders)
+            kept = f"{within.digest} {rest.digest}".encode()
+            self.cache.keep(_SPLITS, key, kept)
+        inside, outside = (Digest.parse(text) for text in kept.decode().split())
+        return ((inside, True), (outside, False))
+
+    def _archive(
+        self, spec: PlatformSpec, item: PlatformArchive, locked: LockedPlatform, local: dict[Digest, str]
+    ) -> ArchivePart:
+        known = locked.archives.get(item.source)
+        if known:
+            return ArchivePart(
+                source=item.source, target=item.target, digest=known.digest, size=known.size, strip=item.strip
+            )
+        path = paths.local(spec.root, item.source, item.place)
+        node = self._scan(str(path), spec.root, Patterns(), item.place).nodes[0]
+        if node.digest is None:
+            raise InvalidFile(
+                f"{item.source} is not a file", hint="`archives` takes archives, `files` folders", place=item.place
+            )
+        _check_sum(item, node.digest)
+        local[node.digest] = str(path)
+        return ArchivePart(source=item.source, target=item.target, digest=node.digest, size=node.size, strip=item.strip)
+
+    def _scan(self, path: str, root: str, patterns: Patterns, place: Place | None = None) -> Tree:
+        selection = Selection(path=path, root=root, patterns=patterns, left_out=self.left_out)
+        try:
+            return scan(selection, _Memory(cache=self.cache), now_ns=self.now_ns())
+        except InvalidFile as error:
+            raise InvalidFile(error.message, hint=error.hint, place=error.place or place) from error
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Memory:
+    """The cache as a scan sees it."""
+
+    cache: Cache
+
+    def get(self, key: str) -> bytes | None:
+        """What was kept."""
+        return self.cache.record(_SCANS, key)
+
+    def put(self, key: str, data: bytes) -> None:
+        """Keep it."""
+        self.cache.keep(_SCANS, key, data)
+
+
+def _target(item: FromDisk, path: str) -> str:
+    """A folder's contents go into the target; a file goes into a target that ends in `/`, else becomes it."""
+    if item.target.endswith("/") and not os.path.isdir(path):
+        return item.target + os.path.basename(item.source)
+    return item.target
+
+
+def _image(item: PlatformFromImage, locked: LockedPlatform) -> ImagePart:
+    return ImagePart(
+        source=item.image,
+        path=item.source,
+        target=item.target,
+        digest=locked.images[item.image].manifest,
+        mode=item.mode,
+        include=item.include,
+        exclude=item.exclude,
+    )
+
+
+def _check_sum(item: PlatformArchive, digest: Digest) -> None:
+    if item.sha256 and item.sha256 != digest.hex:
+        from imagekit.errors import WrongChecksum
+
+        raise WrongChecksum(f"{item.source} has the sha256 {digest.hex}, the spec says {item.sha256}", place=item.place)
