@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 RINGS = (
     {"cli", "__main__"},
     {"pipeline"},
-    {"resolve", "gather", "build", "deliver", "execute"},
+    {"resolve", "lockfile", "gather", "build", "deliver", "execute"},
     {"engines", "store", "emulator", "checks", "images"},
     {"plan", "facts", "sbom", "project"},
     {"lock"},

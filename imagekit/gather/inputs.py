@@ -81,7 +81,7 @@ class Gatherer:
     def gather(
         self, spec: PlatformSpec, locked: LockedPlatform, base: Image | None, layout: BaseLayout, certificates: bytes
     ) -> Gathered:
-        """Look at everything that the spec names on this disk; raises InvalidFile, or BuildFailed for what was built."""
+        """Look at all that the spec names on this disk; raises InvalidFile, or BuildFailed for what was built."""
         found: dict[Digest, OnDisk] = {}
         local: dict[Digest, str] = {}
         files, dependencies = self._files(spec, found)
