@@ -1,0 +1,118 @@
+"""Which store a name means: `registry/repository:tag`, `oci:DIR`, `oci-archive:FILE`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from imagekit.oci.digest import Digest
+from imagekit.oci.ports import Cache, Fetch, Fetched, Source
+from imagekit.oci.reference import Reference
+from imagekit.store.access import Access
+from imagekit.store.cached import Cached, Offline
+from imagekit.store.fetch import Downloads
+from imagekit.store.hosts import Hosts
+from imagekit.store.layout import Layout
+from imagekit.store.registry import Registry
+from imagekit.store.transport import Transport
+
+LAYOUT: Final = "oci:"
+ARCHIVE: Final = "oci-archive:"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Name:
+    """A name of an image taken apart: which kind of store, where, and which image there."""
+
+    kind: str
+    place: str
+    selector: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Name:
+        """What a person writes; raises InvalidFile. `oci:DIR` may end in `@sha256:…` or `:TAG`."""
+        for kind in (LAYOUT, ARCHIVE):
+            if text.startswith(kind):
+                rest, at, digest = text.removeprefix(kind).partition("@")
+                if at:
+                    return cls(kind=kind, place=rest, selector=str(Digest.parse(digest)))
+                head, colon, tag = rest.rpartition(":")
+                if colon and "/" not in tag and head:
+                    return cls(kind=kind, place=head, selector=tag)
+                return cls(kind=kind, place=rest)
+        reference = Reference.parse(text)
+        return cls(kind="", place=reference.name, selector=reference.selector)
+
+
+class Places:
+    """Opens stores. `folder` is what paths in names are relative to; one transport and one set of logins for all."""
+
+    def __init__(self, hosts: Hosts, cache: Cache, *, folder: str, offline: bool = False) -> None:
+        self.hosts = hosts
+        self._cache = cache
+        self._folder = folder
+        self._offline = offline
+
+    def below(self, folder: str) -> Places:
+        """The same with paths relative to another folder, sharing transport and logins."""
+        other = Places(self.hosts, self._cache, folder=folder, offline=self._offline)
+        other.__dict__["access"] = self.access
+        return other
+
+    @cached_property
+    def access(self) -> Access:
+        """The logins and the transport of this run; nothing is opened before the first request."""
+        return Access(Transport(self.hosts))
+
+    def source(self, text: str) -> tuple[Source, str]:
+        """Where an image is read from, and the tag or digest in its name."""
+        name = Name.parse(text)
+        if name.kind == LAYOUT:
+            return Layout.in_folder(self._path(name.place)), name.selector
+        if name.kind == ARCHIVE:
+            from imagekit.store.archive import ArchiveSource
+
+            return ArchiveSource(self._path(name.place)), name.selector
+        reference = Reference.parse(text)
+        inner: Source = Offline(reference.name) if self._offline else Registry(reference, self.access, reads=True)
+        return Cached(inner, self._cache), name.selector
+
+    def sink(self, text: str) -> Registry:
+        """The repository that an image is pushed to; always the registry itself, never its mirror."""
+        return Registry(Reference.parse(text), self.access)
+
+    @cached_property
+    def fetch(self) -> Fetch:
+        """Files by URL, kept in the cache."""
+        if self._offline:
+            return _OfflineFetch(cache=self._cache)
+        return Downloads(self.access, self._cache)
+
+    def close(self) -> None:
+        """Close all connections."""
+        if "access" in self.__dict__:
+            self.access.transport.close()
+
+    def _path(self, text: str) -> str:
+        return os.path.join(self._folder, text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _OfflineFetch:
+    """Only what is in the cache already."""
+
+    cache: Cache
+
+    def fetch(self, url: str, *, digest: Digest | None, size: int | None) -> Fetched:
+        """The cached file; raises RemoteFailed when it is not there."""
+        from imagekit.errors import RemoteFailed
+
+        path = self.cache.blob(digest) if digest else None
+        if path is None or digest is None:
+            raise RemoteFailed(
+                f"{url} is not in the cache, and --offline forbids the network",
+                hint="run the command once without --offline",
+            )
+        return Fetched(path=path, digest=digest, size=os.path.getsize(path))
