@@ -93,6 +93,12 @@ class Composer:
         if take:
             take(event)
 
+    def so_far(self) -> MappingNode | None:
+        """The entries of the outermost mapping that are complete, for text that cannot be read to its end."""
+        if not self._open or not self._open[0].mapping:
+            return None
+        return MappingNode(entries=self._open[0].entries, place=self._open[0].place)
+
     def _document(self, event: yaml.DocumentStartEvent) -> None:
         self._documents += 1
         if self._documents > 1:

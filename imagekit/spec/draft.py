@@ -40,13 +40,14 @@ class Draft:
         """What stands under `key`: the items of a list, or the one that stands for a list of one."""
         value = self.document.get(key)
         if isinstance(value, list):
-            yield from (((key, index), item) for index, item in enumerate(value))
+            yield from (((key, index), item) for index, item in enumerate(value) if item is not None)
         elif value is not None:
             yield (key,), value
 
     def architectures(self) -> tuple[str, ...]:
         """The names of the spec's architectures."""
-        return tuple(self.document.get("architectures") or (one.name for one in ARCHITECTURES))
+        named = self.document.get("architectures") or (one.name for one in ARCHITECTURES)
+        return tuple(name for name in dict.fromkeys(named) if name)
 
     def words(self) -> tuple[str, ...]:
         """The placeholders that this spec may use."""
@@ -67,7 +68,7 @@ def values(path: Path, value: Any) -> Iterator[tuple[Path, str]]:
         case dict():
             yield from (((*path, key), text) for key, text in value.items())
         case list():
-            yield from (((*path, index), text) for index, text in enumerate(value))
+            yield from (((*path, index), text) for index, text in enumerate(value) if text is not None)
         case _:
             return
 

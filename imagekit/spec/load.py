@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os.path
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from imagekit import __version__
 from imagekit.errors import InvalidSpec
@@ -18,9 +18,6 @@ from imagekit.spec.draft import Draft
 from imagekit.spec.known import Known, Validated
 from imagekit.spec.model import Spec
 from imagekit.spec.node import MappingNode, Path, dotted, walk, without
-
-if TYPE_CHECKING:
-    from imagekit.spec.validate import Refusal
 
 #: Findings of one spec that are listed.
 MAX_FINDINGS: Final = 100
@@ -45,38 +42,52 @@ def load(
         raise _invalid(merged.findings)
     schema = contract.document(known.languages, known.systems)
     node, unset = setting.apply(merged.node, overrides, schema)
-    document: dict[str, Any] = contract.value(node, [schema], schema)
+    reading = _Reading(node=node, schema=schema, document=contract.value(node, [schema], schema))
     memory = validated if merged.whole and not unset else None
-    refused = _refused(document, node, schema, memory, _digest(merged.contents, overrides, known))
-    draft = _draft(node, document, schema, known, refused)
-    judged = (*(one.finding for one in refused), *rules.findings(draft))
+    judged = reading.judged(known, memory, _digest(merged.contents, overrides, known))
     # A key may seem to be missing only because the text around it could not be read.
     kept = (one for one in judged if merged.whole or one.code != "IK0102")
     findings = _concealed((*merged.findings, *unset, *kept))
     if errors(findings):
         raise _invalid(findings)
-    places = {dotted(here): place for here, place in draft.places.items() if here}
-    root = _root(path, document.get("root", "."), places.get("root"), cwd)
-    spec = Spec.from_document(document, places, path=path, root=root, sources=tuple(merged.contents))
+    places = {dotted(here): value.place for here, _, value in walk(node) if here}
+    root = _root(path, reading.document.get("root", "."), places.get("root"), cwd)
+    spec = Spec.from_document(reading.document, places, path=path, root=root, sources=tuple(merged.contents))
     return spec, findings
 
 
-def _refused(
-    document: Mapping[str, Any],
-    node: MappingNode,
-    schema: contract.Schema,
-    validated: Validated | None,
-    digest: str,
-) -> tuple[Refusal, ...]:
-    """What the schema has against the document; nothing when it accepted the same bytes before."""
-    if validated and validated.has(digest):
-        return ()
-    from imagekit.spec.validate import refusals
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Reading:
+    """The merged spec as nodes and, read by the schema, as a document."""
 
-    found = refusals(document, schema, node)
-    if validated and not found:
-        validated.add(digest)
-    return found
+    node: MappingNode
+    schema: contract.Schema
+    document: dict[str, Any]
+
+    def judged(self, known: Known, validated: Validated | None, digest: str) -> Iterable[Finding]:
+        """What the schema and the rules say; the schema is not asked about what it accepted before."""
+        if validated is not None and validated.has(digest):
+            return rules.findings(self._draft(self.node, frozenset(), known))
+        from imagekit.spec.validate import Verdict
+
+        verdict = Verdict.from_document(self.document, self.schema, self.node)
+        found = [one.finding for one in verdict.refusals]
+        if validated is not None and not found:
+            validated.add(digest)
+        if not verdict.complete:
+            return found
+        paths = frozenset(one.path for one in verdict.refusals if one.path)
+        return [*found, *rules.findings(self._draft(without(self.node, paths), paths, known))]
+
+    def _draft(self, node: MappingNode, refused: frozenset[Path], known: Known) -> Draft:
+        """What rules look at: the document less what the schema refused."""
+        document = contract.value(node, [self.schema], self.schema) if refused else self.document
+        places: dict[Path, Place] = {}
+        keys: dict[Path, Place] = {}
+        for path, key_place, value in walk(node):
+            places[path], keys[path] = value.place, key_place
+        language = known.languages.get(document.get("language", ""))
+        return Draft(document=document, places=places, keys=keys, refused=refused, language=language)
 
 
 def _digest(contents: Mapping[str, bytes], overrides: Iterable[str], known: Known) -> str:
@@ -88,26 +99,6 @@ def _digest(contents: Mapping[str, bytes], overrides: Iterable[str], known: Know
     for part in parts:
         digest.update(b"%d:" % len(part) + part)
     return digest.hexdigest()
-
-
-def _draft(
-    node: MappingNode,
-    document: Mapping[str, Any],
-    schema: contract.Schema,
-    known: Known,
-    refused: tuple[Refusal, ...],
-) -> Draft:
-    """What rules look at: the document less what the schema refused."""
-    paths = frozenset(one.path for one in refused if one.path)
-    smaller = without(node, paths) if paths else node
-    if paths:
-        document = contract.value(smaller, [schema], schema)
-    places: dict[Path, Place] = {}
-    keys: dict[Path, Place] = {}
-    for path, key_place, value in walk(smaller):
-        places[path], keys[path] = value.place, key_place
-    language = known.languages.get(document.get("language", ""))
-    return Draft(document=document, places=places, keys=keys, refused=paths, language=language)
 
 
 def _root(path: str, root: str, place: Place | None, cwd: str) -> str:
@@ -131,6 +122,5 @@ def _line(place: Place) -> tuple[str, int]:
 
 
 def _invalid(findings: tuple[Finding, ...]) -> InvalidSpec:
-    count = len(findings)
-    message = f"{count} problems found; the first {MAX_FINDINGS} are listed" if count > MAX_FINDINGS else ""
-    return InvalidSpec(in_order(findings)[:MAX_FINDINGS], message)
+    more = f"more than {MAX_FINDINGS} problems found; the first {MAX_FINDINGS} are listed"
+    return InvalidSpec(in_order(findings)[:MAX_FINDINGS], more if len(findings) > MAX_FINDINGS else "")

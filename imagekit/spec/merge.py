@@ -9,6 +9,7 @@ from typing import Final
 
 from imagekit.findings import Finding, Place
 from imagekit.spec.node import Entry, MappingNode, Node, ScalarNode, SequenceNode
+from imagekit.spec.schema import NULLS
 from imagekit.spec.secret import shown
 from imagekit.spec.text import parse
 
@@ -98,17 +99,17 @@ class _Reading:
         if entry is None:
             return []
         named = entry.value.items if isinstance(entry.value, SequenceNode) else (entry.value,)
-        good = [name for name in named if isinstance(name, ScalarNode) and name.text]
+        good = []
         for name in named:
-            if not isinstance(name, ScalarNode) or not name.text:
+            if not isinstance(name, ScalarNode) or (name.plain and name.text in NULLS) or not name.text:
                 hint = "write a path relative to this file, or a list of them"
                 self._find("IK0103", "`extends` names local files", name.place, hint)
-        for name in good:
-            if "://" in name.text:
-                self._find(
-                    "IK0104", "`extends` names local files, not URLs", name.place, "copy the file next to the spec"
-                )
-        return [name for name in good if "://" not in name.text]
+            elif "://" in name.text:
+                hint = "copy the file next to the spec"
+                self._find("IK0104", "`extends` names local files, not URLs", name.place, hint)
+            else:
+                good.append(name)
+        return good
 
     def _find(self, code: str, message: str, place: Place, hint: str) -> None:
         self.findings.append(Finding(code=code, message=message, place=place, hint=hint))

@@ -80,18 +80,28 @@ def walk(node: Node, path: Path = ()) -> Iterator[tuple[Path, Place, Node]]:
                 pass
 
 
-def without(node: Node, paths: Set[Path], here: Path = ()) -> Node:
-    """The same tree less the nodes that `paths` lead to."""
+def without(node: MappingNode, paths: Set[Path]) -> MappingNode:
+    """The same tree less the nodes that `paths` lead to; in a sequence a null stays, so that no other path changes."""
+    smaller = _without(node, paths, ()) if paths else node
+    return smaller if isinstance(smaller, MappingNode) else node
+
+
+def _without(node: Node, paths: Set[Path], here: Path) -> Node:
     match node:
         case MappingNode(entries=entries, place=place):
             kept = {key: entry for key, entry in entries.items() if (*here, key) not in paths}
             smaller = {
-                key: Entry(key_place=entry.key_place, value=without(entry.value, paths, (*here, key)))
+                key: Entry(key_place=entry.key_place, value=_without(entry.value, paths, (*here, key)))
                 for key, entry in kept.items()
             }
             return MappingNode(entries=smaller, place=place)
         case SequenceNode(items=items, place=place):
-            numbered = [(index, item) for index, item in enumerate(items) if (*here, index) not in paths]
-            return SequenceNode(items=tuple(without(item, paths, (*here, i)) for i, item in numbered), place=place)
+            kept_items = tuple(
+                ScalarNode(text="", plain=True, place=item.place)
+                if (*here, index) in paths
+                else _without(item, paths, (*here, index))
+                for index, item in enumerate(items)
+            )
+            return SequenceNode(items=kept_items, place=place)
         case ScalarNode():
             return node

@@ -16,6 +16,8 @@ KNOWN: Final = ("version", "architecture", "oci_arch", "rpm_arch", "name")
 #: Those that differ from one architecture to the other.
 BY_ARCHITECTURE: Final = ("architecture", "oci_arch", "rpm_arch")
 
+#: Unknown words of one text that are reported.
+_LISTED: Final = 8
 _PART: Final = re.compile(r"[^{}]+|\{\{|\}\}|\{([a-z][a-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)?)\}|[{}]")
 
 
@@ -26,13 +28,10 @@ def words(text: str) -> tuple[str, ...]:
 
 def problems(text: str, known: Collection[str], place: Place | None) -> tuple[Finding, ...]:
     """What is wrong with the placeholders of a text: unknown words, stray braces. `base.` allows any `base.NAME`."""
-    found = []
-    for part, word in _parts(text):
-        if word and word not in known and f"{word.partition('.')[0]}." not in known:
-            found.append(_unknown(word, known, place))
-        elif not word and part in ("{", "}"):
-            found.append(_stray(text, known, place))
-            break
+    unknown = [word for word in words(text) if word not in known and f"{word.partition('.')[0]}." not in known]
+    found = [_unknown(word, known, place) for word in unknown[:_LISTED]]
+    if any(not word and part in ("{", "}") for part, word in _parts(text)):
+        found.append(_stray(text, known, place))
     return tuple(found)
 
 

@@ -7,6 +7,7 @@ missing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from imagekit.findings import Finding
@@ -16,13 +17,15 @@ from imagekit.spec.forms import templates_have_their_form, texts_have_their_form
 from imagekit.spec.node import Path, dotted
 from imagekit.spec.reserved import RESERVED
 
+#: A spec with more of them is not what it seems.
+MAX_FINDINGS: Final = 1000
 #: The keys whose value may be a mapping by architecture.
 BY_ARCHITECTURE: Final = ("base", "path", "source", "sha256", "image")
 
 
 def findings(draft: Draft) -> tuple[Finding, ...]:
-    """What all rules have to say."""
-    return tuple(finding for rule in RULES for finding in rule(draft))
+    """What all rules have to say; MAX_FINDINGS at most."""
+    return tuple(islice((finding for rule in RULES for finding in rule(draft)), MAX_FINDINGS))
 
 
 def _known_placeholders(draft: Draft) -> Iterator[Finding]:
@@ -111,7 +114,7 @@ def _every_architecture_has_a_value(draft: Draft) -> Iterator[Finding]:
         for name in BY_ARCHITECTURE:
             here = (*path, name)
             if isinstance(item.get(name), dict):
-                missing = [one for one in dict.fromkeys(wanted) if not draft.wrote(*here, one)]
+                missing = [one for one in wanted if not draft.wrote(*here, one)]
                 if missing:
                     message = f"`{dotted(here)}` has no value for {' and '.join(missing)}"
                     hint = f"add `{missing[0]}: …`, or say what the item is for with `only`"
@@ -123,7 +126,7 @@ def _only_names_architectures_of_the_spec(draft: Draft) -> Iterator[Finding]:
     for key in ("build", "archives", "files"):
         for path, item in draft.items(key):
             for index, name in enumerate(item.get("only", ()) if isinstance(item, dict) else ()):
-                if name not in known:
+                if name and name not in known:
                     message = f"`only` names {name}, which this spec does not build for"
                     hint = f"add {name} to `architectures`, or remove it here"
                     yield warning("IK0107", draft.places.get((*path, "only", index)), message, hint)

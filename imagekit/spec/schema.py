@@ -52,9 +52,12 @@ def leaves(schemas: Iterable[Schema], root: Schema) -> Iterator[Schema]:
 
 def under(schemas: Iterable[Schema], key: str | int) -> list[Schema]:
     """What the schemas say of the value of `key`, or of an item of a sequence; nothing for an unknown key."""
-    found = []
+    found: list[Schema] = []
     for schema in schemas:
-        if isinstance(key, int):
+        below: Any
+        if _free(schema):
+            below = {}
+        elif isinstance(key, int):
             below = schema.get("items")
         else:
             below = schema.get("properties", {}).get(key, schema.get("additionalProperties"))
@@ -93,7 +96,7 @@ def value(node: Node, schemas: Iterable[Schema], root: Schema) -> Any:
 def _scalar(text: str, schemas: list[Schema]) -> Any:
     if text in NULLS:
         return None
-    if any(schema.keys().isdisjoint(("type", "enum", "const")) for schema in schemas):
+    if any(map(_free, schemas)):
         return _core(text)
     types = {name for schema in schemas for name in _types(schema)}
     if "string" in types:
@@ -116,6 +119,11 @@ def _core(text: str) -> Any:
     if _CORE_FLOAT.fullmatch(text):
         return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
     return text
+
+
+def _free(schema: Schema) -> bool:
+    """True when the schema leaves the type open, for the value and all below it."""
+    return schema.keys().isdisjoint(("type", "enum", "const"))
 
 
 def _types(schema: Schema) -> tuple[str, ...]:

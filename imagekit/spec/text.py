@@ -33,7 +33,8 @@ _HINTS: Final = (
 def parse(file: str, data: bytes, *, pure: bool = False) -> tuple[MappingNode | None, tuple[Finding, ...]]:
     """The mapping that `data` holds, and all that is wrong with it; `file` is what places are called.
 
-    None stands for text that could not be read to its end. `pure` does without libyaml, as PyYAML's wheels for
+    Of text that is not YAML to its end it holds what stands before; None is text of which nothing can be used, which
+    there always is a finding for. `pure` does without libyaml, as PyYAML's wheels for
     some machines have to.
     """
     text, unread = _decode(file, data)
@@ -43,7 +44,8 @@ def parse(file: str, data: bytes, *, pure: bool = False) -> tuple[MappingNode | 
     composer = Composer(lines)
     fault = _compose(text, composer, lines, pure)
     if fault:
-        return None, (*composer.findings, fault)
+        node = composer.so_far() if fault.code == "IK0002" else None
+        return node, (*composer.findings, fault)
     return _mapping(composer.root, tuple(composer.findings), lines)
 
 

@@ -48,12 +48,21 @@ class Refusal:
     finding: Finding
 
 
-def refusals(document: Mapping[str, Any], schema: contract.Schema, root: Node) -> tuple[Refusal, ...]:
-    """All that `schema` has against `document`, which was read from the tree `root`; MAX_ERRORS at most."""
-    reader = _Reader(schema=schema, root=root)
-    errors = islice(_validator(schema).iter_errors(document), MAX_ERRORS)
-    found = (refusal for error in errors for plain in _plain(error) for refusal in reader.read(plain))
-    return tuple(dict.fromkeys(islice(found, MAX_ERRORS)))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What the schema says of a document. Not `complete`: there may be more than what is listed."""
+
+    refusals: tuple[Refusal, ...] = ()
+    complete: bool = True
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any], schema: contract.Schema, root: Node) -> Verdict:
+        """All that `schema` has against `document`, which was read from the tree `root`; MAX_ERRORS at most."""
+        plain = (inner for error in _validator(schema).iter_errors(document) for inner in _plain(error))
+        errors = list(islice(plain, MAX_ERRORS))
+        reader = _Reader(schema=schema, root=root)
+        found = tuple(dict.fromkeys(refusal for error in errors for refusal in reader.read(error)))
+        return cls(refusals=found, complete=len(errors) < MAX_ERRORS)
 
 
 def _validator(schema: contract.Schema) -> Any:
@@ -123,8 +132,8 @@ class _Reader:
     def _unknown(self, error: _Error, path: Path) -> Iterator[Refusal]:
         valid = sorted(error.schema.get("properties", ()))
         node = at(self.root, path)
-        for key in error.instance:
-            if key not in valid and isinstance(node, MappingNode):
+        for key in islice((key for key in error.instance if key not in valid), MAX_ERRORS):
+            if isinstance(node, MappingNode):
                 message = f"unknown key {shown(key)}{_inside(path)}"
                 place = node.entries[key].key_place
                 advice = hint(key, valid, "keys here")
@@ -142,7 +151,8 @@ class _Reader:
         types = tuple(_wanted(error))
         wanted = " or ".join(dict.fromkeys(_TYPES.get(name, name) for name in types))
         if error.instance is None:
-            empty = '; an empty text is ""' if "string" in types and "pattern" not in error.schema else ""
+            free = error.validator == "type" and "string" in types and "pattern" not in error.schema
+            empty = '; an empty text is ""' if free else ""
             return f"{_name(path)} has no value", f"give it {wanted}, or leave the key out{empty}"
         message = f"{_name(path)} is {_what(error.instance)}; it has to be {wanted}"
         example = self._example(path)
