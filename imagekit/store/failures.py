@@ -1,0 +1,92 @@
+"""What went wrong on the way to a server, in words: no such host, refused, too slow, not trusted, broken off.
+
+Imported only after a request was made; it knows urllib3's exceptions.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from urllib3 import exceptions as theirs
+
+from imagekit.store.answers import Unanswered
+from imagekit.store.text import cleaned
+from imagekit.store.url import Url
+
+
+@contextmanager
+def translated(method: str, url: Url) -> Iterator[None]:
+    """Raise Unanswered for whatever urllib3 raises inside."""
+    try:
+        yield
+    except (theirs.HTTPError, OSError) as error:
+        raise explained(error, method, url) from error
+
+
+def explained(error: BaseException, method: str, url: Url) -> Unanswered:
+    """The error in words, with the request and what to do."""
+    causes = tuple(_chain(error))
+    for words in (_resolution, _certificate, _proxy, _time, _refusal):
+        if found := words(causes, url):
+            message, hint, again = found
+            return Unanswered(f"{message} ({method} {url.redacted})", hint=hint, passing=again)
+    last = cleaned(str(causes[-1]) or type(causes[-1]).__name__, 160)
+    return Unanswered(
+        f"the connection to {url.authority} broke: {last} ({method} {url.redacted})",
+        hint="try again; if it stays so, look at the server's log and at proxies on the way",
+    )
+
+
+_Words = tuple[str, str, bool] | None
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and its causes, outermost first; urllib3 also hands them on as arguments."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        inner = next((item for item in error.args if isinstance(item, BaseException)), None)
+        error = inner or error.__cause__ or error.__context__
+
+
+def _resolution(causes: tuple[BaseException, ...], url: Url) -> _Words:
+    found = next((cause for cause in causes if isinstance(cause, socket.gaierror)), None)
+    if found is None:
+        return None
+    again = found.errno == socket.EAI_AGAIN
+    return f"the host {url.host} is not found", "check the name, the network, and HTTPS_PROXY and NO_PROXY", again
+
+
+def _certificate(causes: tuple[BaseException, ...], url: Url) -> _Words:
+    if unverified := next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None):
+        why = cleaned(unverified.verify_message, 160)
+        return f"the certificate of {url.authority} is not trusted: {why}", "name its CA with --ca-file FILE", False
+    failed = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
+    if failed is None or isinstance(failed, ssl.SSLEOFError):
+        return None
+    why = cleaned(failed.reason or str(failed), 160)
+    hint = f"a server without TLS is named with --insecure {url.authority}"
+    return f"no TLS connection to {url.authority}: {why}", hint, False
+
+
+def _proxy(causes: tuple[BaseException, ...], url: Url) -> _Words:
+    if not any(isinstance(cause, theirs.ProxyError) for cause in causes):
+        return None
+    why = cleaned(str(causes[-1]), 160)
+    return f"the proxy gives no way to {url.authority}: {why}", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY", True
+
+
+def _time(causes: tuple[BaseException, ...], url: Url) -> _Words:
+    if not any(isinstance(cause, TimeoutError | theirs.TimeoutError) for cause in causes):
+        return None
+    return f"{url.authority} did not answer in time", "check the network and the server, then try again", True
+
+
+def _refusal(causes: tuple[BaseException, ...], url: Url) -> _Words:
+    if not any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return None
+    return f"{url.authority} refuses connections", "check that the server runs, and its port", True

@@ -1,0 +1,27 @@
+"""Every test starts with a clean environment: nothing of the machine's own settings reaches it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+_CLEARED = frozenset({
+    *("DOCKER_CONFIG", "DOCKER_HOST", "REGISTRY_AUTH_FILE", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+    *("NETRC", "SOURCE_DATE_EPOCH", "NO_COLOR", "FORCE_COLOR"),
+    *("GITHUB_ACTIONS", "GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"),
+})  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty home; no proxies, logins, AWS settings or variables of imagekit. Returns the home."""
+    for name in list(os.environ):
+        if name in _CLEARED or name.lower().endswith("_proxy") or name.startswith(("AWS_", "IMAGEKIT_", "XDG_")):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    for name, folder in {"HOME": home, "XDG_CACHE_HOME": home / ".cache", "XDG_CONFIG_HOME": home / ".config"}.items():
+        monkeypatch.setenv(name, str(folder))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    return home
