@@ -34,13 +34,13 @@ def texts_have_their_form(draft: Draft) -> Iterator[Finding]:
 
 
 def _templates(draft: Draft) -> _Checked:
-    local = [(path, item) for path, item in draft.items("files") if "image" not in item]
-    foreign = [(path, item) for path, item in draft.items("files") if "image" in item]
+    local = [(path, item) for path, item in draft.items("files") if not draft.wrote(*path, "image")]
+    foreign = [(path, item) for path, item in draft.items("files") if draft.wrote(*path, "image")]
     yield syntax.reference, values(("base",), draft.document.get("base"))
     yield syntax.reference, under(draft, "files", "image")
     yield syntax.local, under(draft, "bootstrap", "path")
-    yield syntax.local, (((*path, "source"), item["source"]) for path, item in local)
-    yield syntax.target, (((*path, "source"), item["source"]) for path, item in foreign)
+    yield syntax.local, (pair for path, item in local for pair in values((*path, "source"), item.get("source")))
+    yield syntax.target, (pair for path, item in foreign for pair in values((*path, "source"), item.get("source")))
     yield syntax.url, under(draft, "archives", "source")
     yield syntax.target, under(draft, "archives", "target")
     yield syntax.target, under(draft, "files", "target")
@@ -50,5 +50,5 @@ def _templates(draft: Draft) -> _Checked:
 def _texts(draft: Draft) -> _Checked:
     steps = [(path, item) for path, item in draft.items("build") if isinstance(item, dict)]
     yield syntax.repository, under(draft, "push", "to")
-    yield syntax.local, (((*p, "directory"), step["directory"]) for p, step in steps if "directory" in step)
-    yield syntax.local, (pair for p, step in steps for pair in values((*p, "inputs"), step.get("inputs")))
+    for key in ("directory", "inputs"):
+        yield syntax.local, (pair for path, step in steps for pair in values((*path, key), step.get(key)))

@@ -73,7 +73,7 @@ def _set_key(node: MappingNode, steps: list[str], scalar: ScalarNode, here: list
         # A free mapping of texts, such as labels: its keys may hold dots.
         step, rest = ".".join(steps), []
     below = under(here, step)
-    if not below or step == "extends":
+    if not below or (step == "extends" and step in named):
         valid = sorted(named - {"extends"})
         raise _Refused(f"no key {shown(step)} can be set here", hint(step, valid, "keys here"))
     entry = node.entries.get(step)

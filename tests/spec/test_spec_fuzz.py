@@ -1,6 +1,10 @@
 """Whatever the bytes: a Spec or InvalidSpec, and for every value of a Spec a platform's view or InvalidSpec."""
 
+import copy
+import functools
 import json
+import operator
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -18,6 +22,37 @@ KNOWN = Known(languages={"a": LanguageWords(words=("w",)), "b": LanguageWords(ha
 #: A busy machine is no failure.
 UNHURRIED = settings(deadline=None)
 GOOD = {"name": "app", "language": "a", "os": "c", "handler": "h"}
+
+
+FULL = {
+    **GOOD,
+    "version": "1",
+    "kind": "function",
+    "base": {"x86_64": "a", "arm64": "b"},
+    "architectures": ["x86_64", "arm64"],
+    "root": ".",
+    "bootstrap": {"path": "a/{version}"},
+    "build": [
+        "a",
+        {"run": "a", "in": "host", "directory": "a", "environment": {"A": "b"}, "inputs": ["a"], "only": ["arm64"]},
+    ],
+    "archives": [
+        {
+            "source": {"x86_64": "https://a", "arm64": "https://a/{w}"},
+            "target": "/a",
+            "strip": 1,
+            "only": ["arm64", "x86_64"],
+        },
+        {"source": "https://a", "target": "/a", "strip": 1, "sha256": {"x86_64": "0" * 64, "arm64": "1" * 64}},
+    ],
+    "files": [
+        {"source": "a", "target": "/a", "mode": "0644", "include": ["a"], "exclude": ["b"]},
+        {"image": {"x86_64": "a", "arm64": "b"}, "source": "/a", "target": "/b"},
+    ],
+    "environment": {"A": "{base.A}"},
+    "labels": {"a": "b"},
+    "push": {"to": ["a/b"], "tags": ["{version}"]},
+}
 
 
 def keys(value: object) -> set[str]:
@@ -40,7 +75,7 @@ SIGNS = [*"[]{}:,-?*&!|>'\"%@`#\n\t \\", "a", "- ", ": ", "<<: ", "&a ", "*a ", 
 YAML = st.lists(st.sampled_from(SIGNS + KEYS)).map("".join)
 
 
-def outcome(data: bytes, overrides: tuple[str, ...] = ()) -> None:
+def outcome(data: bytes, overrides: tuple[str, ...] = (), refused: bool | None = None) -> None:
     """Load the bytes; an error of any other class than InvalidSpec gets through and fails the test."""
 
     def read(path: str) -> bytes:
@@ -49,17 +84,16 @@ def outcome(data: bytes, overrides: tuple[str, ...] = ()) -> None:
         return data
 
     findings: tuple[Finding, ...] = ()
+    was_refused = False
     try:
         spec, warnings = load("runtime.yaml", read, KNOWN, overrides)
         assert all(warning.severity is Severity.WARNING for warning in warnings)
         for architecture in spec.architectures:
             for_platform(spec, architecture, {"w": "x"})
     except InvalidSpec as error:
-        findings = error.findings
-        refused = True
-    else:
-        refused = False
-    assert bool(findings) == refused
+        was_refused, findings = True, error.findings
+    assert bool(findings) == was_refused
+    assert refused in (None, was_refused)
     assert all(str(finding) and finding.hint and finding.place for finding in findings)
 
 
@@ -81,6 +115,34 @@ def test_anything_like_yaml(text):
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
 def test_any_values_under_any_keys(document):
     outcome(json.dumps({**GOOD, **document}).encode())
+
+
+def ways(value: object, here: tuple = ()) -> Iterator[tuple]:
+    """The paths of all values below one."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in pairs:
+        yield (*here, key)
+        yield from ways(below, (*here, key))
+
+
+def test_the_spec_that_is_spoiled_is_good():
+    outcome(json.dumps(FULL).encode(), refused=False)
+
+
+@UNHURRIED
+@given(st.lists(st.tuples(st.sampled_from(list(ways(FULL))), VALUES | st.just(Ellipsis)), min_size=1, max_size=4))
+def test_a_good_spec_with_some_values_spoiled_or_gone(changes):
+    document = copy.deepcopy(FULL)
+    for path, value in changes:
+        try:
+            above = functools.reduce(operator.getitem, path[:-1], document)
+            if value is Ellipsis:
+                del above[path[-1]]
+            else:
+                above[path[-1]] = value
+        except (LookupError, TypeError):
+            continue  # An earlier change took this path away.
+    outcome(json.dumps(document).encode())
 
 
 @UNHURRIED
