@@ -31,7 +31,7 @@ MAX_RECORD: Final = 64 * 1024**2
 #: A day in seconds: how often a use is noted in a file's mtime.
 _DAY: Final = 86_400
 _KIND: Final = re.compile(r"[a-z][a-z0-9-]{0,40}")
-_BUFFER: Final = 1024 * 1024
+_BUFFER: Final = 128 * 1024
 #: What stands beside a blob: its size in bytes, as text.
 _SIZE: Final = ".size"
 
