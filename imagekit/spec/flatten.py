@@ -20,7 +20,9 @@ _Check: TypeAlias = Callable[[str], syntax.Problem | None]
 
 class _Item(Protocol):
     @property
-    def only(self) -> tuple[Architecture, ...]: ...
+    def only(self) -> tuple[Architecture, ...]:
+        """The architectures that the item is for; none stands for all."""
+        ...
 
 
 _I = TypeVar("_I", bound=_Item)

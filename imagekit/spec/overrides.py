@@ -32,9 +32,7 @@ def apply(node: MappingNode, overrides: Iterable[str], root: Schema) -> tuple[Ma
                 raise _Refused("a character that no text may hold", "give Unicode text without NUL")
             # An empty text is a text here; there is no other way to write one.
             scalar = ScalarNode(text=text, plain=text not in NULLS, place=place)
-            changed = _set(node, key.split("."), scalar, [root], root)
-            assert isinstance(changed, MappingNode)
-            node = changed
+            node = _set_key(node, key.split("."), scalar, list(leaves([root], root)), root)
         except _Refused as refused:
             findings.append(Finding(code="IK0108", message=refused.args[0], place=place, hint=refused.args[1]))
     return node, tuple(findings)
