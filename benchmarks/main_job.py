@@ -5,7 +5,7 @@
 Needs docker-registry and a Go toolchain (W1), npm (W2), and the peers: umoci with skopeo, buildah. Every figure is that
 of whole processes on one machine in one run; peers alternate with imagekit, so that a noisy minute hits both.
 
-W1: a static Go program at /var/runtime/bootstrap. W2: the official layout of Node.js 19 (a 41 MB tar.gz) to /var/lang, a
+W1: a static Go program at /var/runtime/bootstrap. W2: the layout of Node.js 19 (a 41 MB tar.gz) to /var/lang, a
 bootstrap script, and 5,003 small files to /var/task, most of them below node_modules.
 """
 
@@ -292,7 +292,7 @@ def measure(bench: Bench, peers: list[str], runs: int) -> dict[tuple[str, str], 
 
 def report(workload: str, found: dict[tuple[str, str], list[tuple[float, float, int]]]) -> None:
     print(
-        f"\n{workload}: wall seconds, median (min-max) | CPU seconds | peak MB | imagekit's time as a part of the peer's"
+        f"\n{workload}: wall seconds, median (min-max) | CPU seconds | peak MB | imagekit as a part of the peer"
     )
     own = {phase: statistics.median(run[0] for run in found[("imagekit", phase)]) for phase in PHASES}
     for (peer, phase), measured in found.items():

@@ -42,3 +42,10 @@ def _shared(name: str) -> Path:
         if place.is_dir():
             return place
     raise Bug(f"the data folder {name} is not installed", hint="install imagekit again")
+
+
+def certificate_authorities() -> Path:
+    """Mozilla's bundle of certificate authorities, as certifi packages it."""
+    import certifi
+
+    return Path(certifi.where())

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from imagekit.errors import InvalidFile
+from imagekit.errors import InvalidFile, StaleLock
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
 
@@ -192,6 +192,13 @@ class Lock:
     def platform(self, architecture: str) -> LockedPlatform | None:
         """What was locked for an architecture."""
         return next((item for item in self.platforms if item.architecture == architecture), None)
+
+    def at(self, architecture: str) -> LockedPlatform:
+        """The same; raises StaleLock when there is nothing."""
+        locked = self.platform(architecture)
+        if locked is None:
+            raise StaleLock(f"the lock has nothing for {architecture}")
+        return locked
 
 
 def differences(lock: Lock, request: Request, making: Making) -> tuple[str, ...]:

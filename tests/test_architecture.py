@@ -15,7 +15,9 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 RINGS = (
     {"cli", "__main__"},
     {"pipeline"},
+    {"keep"},
     {"resolve", "lockfile", "gather", "build", "deliver", "execute"},
+    {"making"},
     {"engines", "store", "emulator", "checks", "images"},
     {"plan", "facts", "sbom", "project"},
     {"lock"},

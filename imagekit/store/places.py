@@ -11,6 +11,7 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache, Fetch, Fetched, Source
 from imagekit.oci.reference import Reference
 from imagekit.store.access import Access
+from imagekit.store.aws import is_ecr, tag_mutability
 from imagekit.store.cached import Cached, Offline
 from imagekit.store.fetch import Downloads
 from imagekit.store.hosts import Hosts
@@ -88,7 +89,13 @@ class Places:
         """Files by URL, kept in the cache."""
         if self._offline:
             return _OfflineFetch(cache=self._cache)
-        return Downloads(self.access, self._cache)
+        return Downloads(self.access.transport, self._cache, self.access.keyring)
+
+    def is_immutable(self, reference: Reference) -> bool | None:
+        """True when a tag may not be moved, None when its registry cannot be asked."""
+        if not is_ecr(reference.registry):
+            return None
+        return tag_mutability(reference.registry, reference.repository, reference.tag)
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,0 +1,68 @@
+"""Gathering for all platforms of a project: host steps first, then what lies on disk, then the base."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagekit.gather import steps
+from imagekit.gather.base import BaseReader
+from imagekit.gather.inputs import Gathered, Gatherer
+from imagekit.lock import Lock
+from imagekit.making import certificates
+from imagekit.oci.ports import Cache, Source
+from imagekit.progress import Progress
+from imagekit.project import Project
+from imagekit.spec.platform import PlatformSpec
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """What gathering needs of the world; `folder` is where logs go, `now` gives seconds since 1970."""
+
+    cache: Cache
+    progress: Progress
+    source: Callable[[str], tuple[Source, str]]
+    environment: Mapping[str, str]
+    machine: str
+    folder: Path
+    now: Callable[[], float]
+    left_out: frozenset[str]
+
+
+def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -> tuple[Gathered, ...]:
+    """The inputs of each platform; with `build` the host steps run first, without it nothing is executed."""
+    gatherer = Gatherer(
+        cache=around.cache,
+        now_ns=lambda: int(around.now() * 1e9),
+        language=project.language,
+        left_out=around.left_out,
+        is_built=build,
+        static_only=project.base.static_only,
+    )
+    if build:
+        for spec in project.platforms:
+            steps.run(spec, project.language, _workshop(spec, gatherer, around))
+    reader = BaseReader(cache=around.cache, progress=around.progress, source=around.source)
+    bundle = certificates(project.base)
+    found = []
+    for spec in project.platforms:
+        locked = lock.at(spec.architecture.name)
+        image = reader.image(locked.base, spec.architecture) if locked.base else None
+        layout = reader.layout(project.base, locked.base, image)
+        found.append(gatherer.gather(spec, locked, image, layout, bundle))
+    return tuple(found)
+
+
+def _workshop(spec: PlatformSpec, gatherer: Gatherer, around: Surroundings) -> steps.Workshop:
+    own = {name: value for name, value in around.environment.items() if not name.startswith("IMAGEKIT_")}
+    return steps.Workshop(
+        machine=around.machine,
+        environment=own,
+        folder=around.folder,
+        cache=around.cache,
+        progress=around.progress,
+        inputs=lambda folder, patterns: gatherer.digest_of(folder, patterns, os.path.abspath(spec.root)),
+    )

@@ -1,0 +1,170 @@
+"""Built images in `.imagekit/<name>/`: a sparse layout, which a push completes from where the other blobs are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from imagekit.deliver import Parcel
+from imagekit.errors import Bug, InvalidFile
+from imagekit.lock import LockedImage
+from imagekit.oci import media
+from imagekit.oci.descriptor import Descriptor
+from imagekit.oci.digest import Digest
+from imagekit.oci.image import Image
+from imagekit.oci.index import Index
+from imagekit.oci.manifest import Manifest
+from imagekit.oci.ports import Cache, Document, Opener
+from imagekit.plan import assemble
+from imagekit.store import atomic
+from imagekit.store.layout import Layout
+from imagekit.store.layout_sink import LayoutSink, reading, writing_sparse
+from imagekit.store.places import ARCHIVE, LAYOUT, Places
+
+#: The folder beside a spec that holds what imagekit makes; it ignores itself.
+FOLDER: Final = ".imagekit"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Built:
+    """One build: the images in the order of their architectures, each with its locked base."""
+
+    images: tuple[Image, ...]
+    bases: tuple[LockedImage | None, ...]
+
+    @property
+    def manifests(self) -> tuple[Document, ...]:
+        """The platforms' manifests."""
+        return tuple(Document(data=image.manifest_bytes, descriptor=image.descriptor) for image in self.images)
+
+    @property
+    def index(self) -> Document | None:
+        """The index of several platforms; its annotations are those that all of them share."""
+        if len(self.images) < 2:
+            return None
+        shared = set.intersection(*(set(image.manifest.annotations.items()) for image in self.images))
+        data = assemble.index(self.images, dict(sorted(shared))).to_bytes()
+        return Document(data=data, descriptor=Descriptor.of(data, media.INDEX))
+
+
+def folder_of(spec: str, name: str) -> Path:
+    """Where a spec's images are kept."""
+    return Path(spec).parent / FOLDER / name
+
+
+def keep(built: Built, folder: Path, cache: Cache, tag: str) -> None:
+    """Write the layout; what the cache has is linked, what the bases have is only named."""
+    ignore(folder.parent)
+    with writing_sparse(folder) as sink:
+        for image, base in zip(built.images, built.bases, strict=True):
+            _keep_image(image, base, sink, cache)
+        for document in built.manifests:
+            sink.put_document(document, "" if built.index else tag)
+        if built.index:
+            sink.put_document(built.index, tag)
+
+
+def ignore(folder: Path) -> None:
+    """Make the folder that holds what imagekit makes; git is told to leave it alone."""
+    if not (folder / ".gitignore").exists():
+        atomic.write(str(folder / ".gitignore"), b"*\n")
+
+
+def _keep_image(image: Image, base: LockedImage | None, sink: LayoutSink, cache: Cache) -> None:
+    config = image.manifest.config
+    sink.put(config, lambda: _bytes(image.config_bytes))
+    for layer in image.manifest.layers:
+        path = cache.blob(layer.digest)
+        if sink.has(layer):
+            continue
+        if path is not None:
+            sink.link(layer, path)
+        elif base is None or not sink.mount(layer, origin_of(base)):
+            raise Bug(f"the layer {layer.digest} is neither in the cache nor in the base")
+
+
+def origin_of(base: LockedImage) -> str:
+    """Where a base's blobs are: its name, by digest."""
+    if base.reference.startswith((LAYOUT, ARCHIVE)):
+        return base.reference
+    return f"{base.reference.partition('@')[0].rpartition(':')[0] or base.reference}@{base.manifest}"
+
+
+@contextmanager
+def parcel(folder: Path, selector: str, places: Places) -> Iterator[Parcel]:
+    """What lies in a layout, ready for delivery; raises InvalidFile when nothing was built."""
+    if not (folder / "index.json").exists():
+        raise InvalidFile(f"nothing is built in {folder}", hint="run `imagekit build` first, or leave --no-build out")
+    with reading(folder) as layout:
+        yield _Contents(layout=layout, places=places).parcel(layout.document(selector))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Contents:
+    """A sparse layout together with the places where its other blobs are."""
+
+    layout: Layout
+    places: Places
+
+    def parcel(self, top: Document) -> Parcel:
+        manifests: tuple[Document, ...] = (self._with_platform(top),)
+        if top.descriptor.media_type in media.INDEXES:
+            entries = Index.from_bytes(top.data).images()
+            found = [self.layout.document(str(entry.digest)) for entry in entries]
+            manifests = tuple(
+                Document(data=document.data, descriptor=entry) for document, entry in zip(found, entries, strict=True)
+            )
+        blobs = {blob.digest: blob for item in manifests for blob in Manifest.from_bytes(item.data).blobs}
+        return Parcel(
+            manifests=manifests,
+            index=top if top.descriptor.media_type in media.INDEXES else None,
+            blobs=tuple(blobs.values()),
+            open=self.open,
+            origins=self.origins,
+        )
+
+    def open(self, blob: Descriptor) -> Opener:
+        """A blob, out of the layout or from its origin."""
+
+        def opened() -> AbstractContextManager[Iterator[bytes]]:
+            if self.layout.has(blob):
+                return self.layout.blob(blob)
+            source, _ = self.places.source(self.layout.origin(blob.digest))
+            return source.blob(blob)
+
+        return opened
+
+    def origins(self, digest: Digest) -> Sequence[str]:
+        """The repository that a blob may be mounted from."""
+        origin = self.layout.origin(digest)
+        return () if not origin or origin.startswith((LAYOUT, ARCHIVE)) else (origin.partition("@")[0],)
+
+    def _with_platform(self, document: Document) -> Document:
+        """A lone manifest's platform stands in its config."""
+        if document.descriptor.media_type in media.INDEXES:
+            return document
+        manifest = Manifest.from_bytes(document.data)
+        with self.layout.blob(manifest.config) as pieces:
+            image = Image.from_bytes(document.data, b"".join(pieces))
+        return Document(data=document.data, descriptor=image.descriptor)
+
+
+@contextmanager
+def _bytes(data: bytes) -> Iterator[Iterator[bytes]]:
+    yield iter((data,))
+
+
+def labels_of(pairs: Sequence[str]) -> Mapping[str, str]:
+    """`KEY=VALUE` texts as labels; raises UsageError."""
+    from imagekit.errors import UsageError
+
+    found = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise UsageError(f"not a label: {pair!r}", hint="write --label KEY=VALUE")
+        found[name] = value
+    return found

@@ -1,0 +1,178 @@
+"""The one line: spec → lock → inputs → plans → images → registry. Each arrow takes values and returns one.
+
+project ─ resolve ─ gather ─ plan ─ build ─ push
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from imagekit import __version__
+from imagekit.architecture import Architecture
+from imagekit.build import Builder
+from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
+from imagekit.gather.gather import Surroundings
+from imagekit.gather.gather import gather as gather_all
+from imagekit.gather.image_files import ImageFiles
+from imagekit.gather.inputs import Gathered
+from imagekit.keep import Built, folder_of, keep
+from imagekit.lock import Lock
+from imagekit.lockfile import LockFile, Use, renewal
+from imagekit.making import codec, created, making
+from imagekit.oci.ports import Cache
+from imagekit.oci.reference import Reference
+from imagekit.plan.assemble import image
+from imagekit.plan.layers import layers
+from imagekit.plan.plan import Plan
+from imagekit.plan.settings import settings
+from imagekit.progress import Progress
+from imagekit.project import Project
+from imagekit.resolve import Resolver
+from imagekit.spec.known import Validated
+from imagekit.store.places import Places
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """What one run works with. `now` gives seconds since 1970, `machine` is uname's, `workers` the threads to use."""
+
+    cache: Cache
+    places: Places
+    progress: Progress
+    environment: Mapping[str, str]
+    now: Callable[[], float]
+    machine: str
+    workers: int
+    validated: Validated | None = None
+
+    @property
+    def today(self) -> date:
+        """The day, in UTC."""
+        return datetime.fromtimestamp(self.now(), UTC).date()
+
+
+def project(
+    session: Session, path: str, overrides: Sequence[str] = (), platforms: Sequence[Architecture] = ()
+) -> Project:
+    """The spec at `path`, which is absolute, with its language and its base."""
+    return Project.load(
+        path,
+        lambda name: Path(name).read_bytes(),
+        overrides=overrides,
+        validated=session.validated,
+        today=session.today,
+    ).only(platforms)
+
+
+def resolve(session: Session, work: Project, use: Use, compression: str | None = None) -> Lock:
+    """The lock to build from, written beside the spec when it is new."""
+    file = LockFile.beside(work.spec.path, __version__)
+    wanted = making(work.base, compression, file.read())
+    return file.use(use, work.request, wanted, _renewal(session, work, compression))
+
+
+def upgrade(session: Session, work: Project, compression: str | None = None) -> Lock:
+    """A lock with everything resolved anew, written beside the spec."""
+    file = LockFile.beside(work.spec.path, __version__)
+    lock = fresh(session, work, compression)
+    file.write(lock)
+    return lock
+
+
+def fresh(session: Session, work: Project, compression: str | None = None) -> Lock:
+    """What a lock would hold if it were made now; nothing is written."""
+    return _renewal(session, work, compression)(None)
+
+
+def gather(session: Session, work: Project, lock: Lock, *, build: bool) -> tuple[Gathered, ...]:
+    """What lies on disk for each platform; `build` runs the host steps first."""
+    own = {LockFile.beside(work.spec.path, __version__).path, *work.spec.sources}
+    around = Surroundings(
+        cache=session.cache,
+        progress=session.progress,
+        source=session.places.below(work.spec.root).source,
+        environment=session.environment,
+        machine=session.machine,
+        folder=folder_of(work.spec.path, work.spec.name).parent,
+        now=session.now,
+        left_out=frozenset(map(os.path.abspath, own)),
+    )
+    return gather_all(work, lock, around, build=build)
+
+
+def plan(work: Project, lock: Lock, gathered: Sequence[Gathered]) -> tuple[Plan, ...]:
+    """Everything that will happen, a plan a platform."""
+    return tuple(_plan(work, lock, number, item) for number, item in enumerate(gathered))
+
+
+def build(session: Session, work: Project, lock: Lock, plans: Sequence[Plan], gathered: Sequence[Gathered]) -> Built:
+    """The images: layers out of the cache or made, configs and manifests around them."""
+    places = session.places.below(work.spec.root)
+    builder = Builder(
+        codec=codec(lock),
+        cache=session.cache,
+        workers=session.workers,
+        progress=session.progress,
+        archive=lambda part: places.fetch.fetch(part.source, digest=part.digest, size=part.size).path,
+        image=ImageFiles(source=places.source, cache=session.cache, progress=session.progress).items,
+    )
+    made = builder.layers(plans, gathered)
+    return Built(
+        images=tuple(
+            image(one, inputs.inputs.base, [made[layer.key] for layer in one.layers])
+            for one, inputs in zip(plans, gathered, strict=True)
+        ),
+        bases=tuple(lock.at(one.architecture).base for one in plans),
+    )
+
+
+def store(session: Session, work: Project, built: Built, tag: str) -> Path:
+    """Keep the images beside the spec; returns the folder of the layout."""
+    folder = folder_of(work.spec.path, work.spec.name)
+    keep(built, folder, session.cache, tag)
+    return folder
+
+
+def push(session: Session, contents: Parcel, to: Sequence[str], tags: Sequence[str]) -> None:
+    """Deliver to every repository under every tag."""
+    names = tuple(checked_tag(tag) for tag in tags)
+    deliver(contents, [_delivery(session, name, names) for name in to], session.progress)
+
+
+def _delivery(session: Session, name: str, tags: tuple[str, ...]) -> Delivery:
+    reference = Reference.parse(name)
+    return Delivery(
+        name=reference.name,
+        sink=session.places.sink(name),
+        tags=tags,
+        is_immutable=lambda tag: session.places.is_immutable(reference.tagged(tag)),
+    )
+
+
+def _plan(work: Project, lock: Lock, number: int, gathered: Gathered) -> Plan:
+    spec, inputs = work.platforms[number], gathered.inputs
+    locked = lock.at(spec.architecture.name)
+    config = inputs.base.config if inputs.base else None
+    return Plan(
+        architecture=spec.architecture.name,
+        base_reference=locked.base.reference if locked.base else "",
+        base=locked.base.manifest if locked.base else None,
+        layers=layers(work.base, inputs, lock.making),
+        settings=settings(spec, work.base, config, locked.base, lock.created),
+    )
+
+
+def _renewal(session: Session, work: Project, compression: str | None) -> Callable[[Lock | None], Lock]:
+    places = session.places.below(work.spec.root)
+    file = LockFile.beside(work.spec.path, __version__)
+    return renewal(
+        Resolver(source=places.source, fetch=places.fetch),
+        work.request,
+        making(work.base, compression, file.read()),
+        created=created(session.environment, session.now()),
+        version=__version__,
+    )
