@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from imagekit.errors import RemoteFailed
+from imagekit.findings import Place
 from imagekit.store.text import cleaned
 from imagekit.store.url import Url
 
@@ -18,8 +19,8 @@ SMALL: Final = 64 * 1024
 class Unanswered(RemoteFailed):
     """A request got no answer, or not all of it. `passing`: another try may do."""
 
-    def __init__(self, message: str, *, hint: str = "", passing: bool = True) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str = "", place: Place | None = None, passing: bool = True) -> None:
+        super().__init__(message, hint=hint, place=place)
         self.passing = passing
 
 
@@ -27,11 +28,17 @@ class Untrusted(Unanswered):
     """The server's certificate is not trusted; nothing was sent."""
 
 
+class TooLong(RemoteFailed):
+    """An answer has more bytes than were asked for, or than are taken."""
+
+
 class Refused(RemoteFailed):
     """A request got an answer, and it is no. `passing`: another try may do."""
 
-    def __init__(self, message: str, *, hint: str = "", status: int = 0, passing: bool = False) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(
+        self, message: str, *, hint: str = "", place: Place | None = None, status: int = 0, passing: bool = False
+    ) -> None:
+        super().__init__(message, hint=hint, place=place)
         self.status = status
         self.passing = passing
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from urllib3 import exceptions as theirs
 
-from imagekit.store.answers import Unanswered
+from imagekit.store.answers import Unanswered, Untrusted
 from imagekit.store.text import cleaned
 from imagekit.store.url import Url
 
@@ -29,7 +29,13 @@ def translated(method: str, url: Url) -> Iterator[None]:
 def explained(error: BaseException, method: str, url: Url) -> Unanswered:
     """The error in words, with the request and what to do."""
     causes = tuple(_chain(error))
-    for words in (_resolution, _certificate, _proxy, _time, _refusal):
+    if why := _distrust(causes):
+        return Untrusted(
+            f"the certificate of {url.authority} is not trusted: {why} ({method} {url.redacted})",
+            hint="if the server is the right one, name its CA with --ca-file FILE",
+            passing=False,
+        )
+    for words in (_resolution, _tls, _proxy, _time, _refusal):
         if found := words(causes, url):
             message, hint, again = found
             return Unanswered(f"{message} ({method} {url.redacted})", hint=hint, passing=again)
@@ -61,10 +67,12 @@ def _resolution(causes: tuple[BaseException, ...], url: Url) -> _Words:
     return f"the host {url.host} is not found", "check the name, the network, and HTTPS_PROXY and NO_PROXY", again
 
 
-def _certificate(causes: tuple[BaseException, ...], url: Url) -> _Words:
-    if unverified := next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None):
-        why = cleaned(unverified.verify_message, 160)
-        return f"the certificate of {url.authority} is not trusted: {why}", "name its CA with --ca-file FILE", False
+def _distrust(causes: tuple[BaseException, ...]) -> str:
+    found = next((cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)), None)
+    return cleaned(found.verify_message, 160) if found else ""
+
+
+def _tls(causes: tuple[BaseException, ...], url: Url) -> _Words:
     failed = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if failed is None or isinstance(failed, ssl.SSLEOFError):
         return None

@@ -48,10 +48,9 @@ class Mirror:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Out of `HOST[:PORT][/PREFIX]`; raises RemoteFailed when that is not a host."""
+        """Out of `HOST[:PORT][/PREFIX]`; raises an ImagekitError when that is no host."""
         authority, _, prefix = text.partition("/")
-        url = Url.parse(f"https://{authority}/{prefix}")
-        return cls(authority=normal(authority), prefix=url.target.strip("/"))
+        return cls(authority=normal(_checked(authority)), prefix=Url.parse(f"https://h/{prefix}").target.strip("/"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -228,21 +227,26 @@ def _argument(text: str) -> tuple[str, Mirror]:
 
 def _usable(name: str, option: str) -> None:
     try:
-        Url.parse(f"https://{name}/")
+        _checked(name)
     except ImagekitError as error:
         raise UsageError(f"{option} takes a host, not {cleaned(name)!r}", hint="write HOST or HOST:PORT") from error
 
 
 def _mirror(host: str, to: object, file: str) -> Mirror:
+    where = f"[mirrors] {cleaned(host)}"
+    text = _text(to, file, where)
     try:
-        Url.parse(f"https://{host}/")
-        return Mirror.parse(_text(to, file, f"[mirrors] {host}"))
-    except UsageError:
-        raise
+        _checked(host)
+        return Mirror.parse(text)
     except ImagekitError as error:
-        raise InvalidFile(
-            f"{file}: [mirrors] {cleaned(host)} = {cleaned(str(to))!r} is not a mirror", hint=_FORM
-        ) from error
+        raise InvalidFile(f"{file}: {where} = {cleaned(text)!r} is not a mirror", hint=_FORM) from error
+
+
+def _checked(authority: str) -> str:
+    """The authority; raises an ImagekitError when it is not HOST or HOST:PORT."""
+    if Url.parse(f"https://{authority}/").target != "/":
+        raise UsageError(f"not a host: {cleaned(authority)!r}")
+    return authority
 
 
 def _host(name: str, table: Mapping[str, Any], file: str, environment: Mapping[str, str]) -> Host:

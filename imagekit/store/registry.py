@@ -99,6 +99,7 @@ class Registry:
             answer, guard = self._uploader().begin(scope, query)
         except Refused:
             return False
+        self._cancel(self._sessions.pop(descriptor.digest, None))
         if answer.status == 202:
             self._sessions[descriptor.digest] = Session.from_answer(answer, guard)
         return answer.status == 201
@@ -176,6 +177,16 @@ class Registry:
     def _request(self, method: str, target: str) -> Request:
         scope = self._scope
         return Request(method=method, url=scope.endpoint.url(f"/v2/{scope.repository}/{target}"))
+
+    def _cancel(self, session: Session | None) -> None:
+        """Tell the registry that a session is not used; some cannot be told, and end it themselves."""
+        if session is None:
+            return
+        request = Request(method="DELETE", url=session.url, guard=session.guard, repeatable=False)
+        try:
+            self._access.send(request, self._scope, SMALL)
+        except RemoteFailed as error:
+            logger.debug("an upload session is left open: %s", error)
 
     def _uploader(self) -> Uploader:
         return Uploader(self._access, self._scope, self._deed(self._name))

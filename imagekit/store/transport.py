@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from imagekit import __version__
 from imagekit.errors import RemoteFailed
-from imagekit.store.answers import SMALL, Answer, Unanswered
+from imagekit.store.answers import SMALL, Answer, TooLong, Unanswered, Untrusted
 from imagekit.store.guard import Guard
 from imagekit.store.hosts import Hosts
 from imagekit.store.limits import Limits
@@ -90,7 +90,7 @@ class Response:
             yield data
         self._limits.close_in(_CLOSING)
         if taken == bound and self.piece(1):
-            raise RemoteFailed(
+            raise TooLong(
                 f"{self.url.authority} sends more than the {bound} bytes that were asked for "
                 f"({self.method} {self.url.redacted})",
                 hint="do not trust this server or the proxy before it; try another mirror",
@@ -101,7 +101,7 @@ class Response:
         with self:
             body = self.piece(bound + 1)
         if len(body) > bound and self.status < 400:
-            raise RemoteFailed(
+            raise TooLong(
                 f"the answer is larger than {bound} bytes ({self.method} {self.url.redacted})",
                 hint="something else answers here than was expected: check the address, and the proxy before it",
             )
@@ -212,8 +212,12 @@ class Transport:
             guard = None
         headers = {"User-Agent": f"imagekit/{__version__}", **request.headers}
         started = self.retry.clock()
-        with translated(method, url):
-            raw = self._open_connections().exchange(method, url, guard, limits, headers=headers, body=request.body)
+        connections = self._open_connections()
+        try:
+            with translated(method, url):
+                raw = connections.exchange(method, url, guard, limits, headers=headers, body=request.body)
+        except Untrusted as error:
+            raise _naming_the_issuer(error, connections, url, guard, limits) from error
         logger.debug("%s %s: %d in %.3f s", method, url.redacted, raw.status, self.retry.clock() - started)
         return Response(method, url, raw, limits)
 
@@ -224,3 +228,19 @@ class Transport:
             if self._connections is None:
                 self._connections = Connections(self.hosts)
             return self._connections
+
+
+def _naming_the_issuer(
+    error: Untrusted, connections: Connections, url: Url, guard: Guard | None, limits: Limits
+) -> Untrusted:
+    """The same error with who signed the certificate: a proxy that looks into TLS is known by that."""
+    from imagekit.store.failures import translated
+    from imagekit.store.tls import issuer
+
+    try:
+        with translated("GET", url):
+            signer = issuer(connections.certificate(url, guard, limits))
+    except RemoteFailed:
+        signer = ""
+    message = f"{error.message}; it is signed by {signer}" if signer else error.message
+    return Untrusted(message, hint=error.hint, passing=False)

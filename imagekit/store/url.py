@@ -14,7 +14,7 @@ from imagekit.store.text import cleaned
 PORTS: Final = {"http": 80, "https": 443}
 _LONGEST: Final = 8 * 1024
 _NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?")
-_ADDRESS: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}")
+_ADDRESS: Final = re.compile(r"(?=.*:)[0-9A-Fa-f:.]{2,45}")
 #: Query keys whose values say what is asked for; every other value may be a signature, a token or a session.
 _SHOWN: Final = frozenset(
     {"digest", "mount", "from", "n", "last", "scope", "service", "artifactType", "repo", "arch", "release"}
@@ -45,7 +45,8 @@ class Url:
             raise _unfit(text, "only http and https are spoken")
         if "@" in parts.netloc:
             raise _unfit(text, "it has a user or a password in it")
-        if not (_NAME.fullmatch(host) or (":" in host and _ADDRESS.fullmatch(host))):
+        form = _ADDRESS if "[" in parts.netloc else _NAME
+        if not form.fullmatch(host) or parts.netloc.endswith(":"):
             raise _unfit(text, "its host is none")
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return cls(scheme=scheme, host=host, port=PORTS[scheme] if port is None else port, target=target)
