@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from imagekit.findings import Finding, Place
@@ -44,19 +44,21 @@ class Lines:
         return Place(file=self.file, line=line + 1, column=mark.column + 1, excerpt=self._excerpts[line])
 
 
-@dataclass(kw_only=True, slots=True)
 class _Open:
-    """A collection whose end has not come yet."""
+    """A collection whose end has not come yet; `first` is how many nodes stood before it."""
 
-    place: Place
-    anchor: str | None
-    first: int
-    mapping: bool
-    height: int = 1
-    items: list[Node] = field(default_factory=list)
-    entries: dict[str, Entry] = field(default_factory=dict)
-    key: ScalarNode | None = None
-    at_key: bool = True
+    __slots__ = ("anchor", "at_key", "entries", "first", "height", "items", "key", "mapping", "place")
+
+    def __init__(self, place: Place, anchor: str | None, first: int, mapping: bool) -> None:
+        self.place = place
+        self.anchor = anchor
+        self.first = first
+        self.mapping = mapping
+        self.height = 1
+        self.items: list[Node] = []
+        self.entries: dict[str, Entry] = {}
+        self.key: ScalarNode | None = None
+        self.at_key = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,7 +128,7 @@ class Composer:
         self._refuse_depth(len(self._open) + 1, place)
         self._refuse_tag(event.tag, place)
         mapping = type(event).__name__ == "MappingStartEvent"
-        self._open.append(_Open(place=place, anchor=event.anchor, first=self._nodes, mapping=mapping))
+        self._open.append(_Open(place, event.anchor, self._nodes, mapping))
         self._count(1, place)
 
     def _end(self, _: yaml.Event) -> None:

@@ -83,6 +83,7 @@ class _Filling:
     findings: list[Finding] = field(default_factory=list)
 
     def text(self, template: str, place: Place | None, check: _Check | None = None) -> str:
+        """The template filled in; `check` looks at the result."""
         try:
             text = expand(template, self.values, place)
         except InvalidSpec as error:
@@ -105,12 +106,14 @@ class _Filling:
         return None
 
     def bootstrap(self, bootstrap: Bootstrap | None) -> PlatformBootstrap | None:
+        """The bootstrap of this platform."""
         if bootstrap is None:
             return None
         path = self.one(bootstrap.path, "bootstrap.path", bootstrap.place, syntax.local)
         return PlatformBootstrap(path=path or "", place=bootstrap.place)
 
     def archive(self, item: Archive) -> PlatformArchive:
+        """One archive of this platform."""
         return PlatformArchive(
             source=self.one(item.source, "source", item.place, syntax.url) or "",
             target=self.text(item.target, item.place, syntax.target),
@@ -120,6 +123,7 @@ class _Filling:
         )
 
     def files(self, item: FromDisk | FromImage) -> FromDisk | PlatformFromImage:
+        """One item of `files` for this platform."""
         target = self.text(item.target, item.place, syntax.target)
         include, exclude = self._all(item.include, item.place), self._all(item.exclude, item.place)
         if isinstance(item, FromDisk):
@@ -136,6 +140,7 @@ class _Filling:
         )
 
     def tags(self, spec: Spec) -> tuple[str, ...]:
+        """The tags, each once."""
         numbered = enumerate(spec.push.tags)
         filled = [self.text(tag, spec.places.get(f"push.tags.{index}"), syntax.tag) for index, tag in numbered]
         return tuple(dict.fromkeys(filled))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from imagekit.findings import Finding, Place
@@ -36,7 +36,7 @@ class Merged:
 
 def read(path: str, source: Callable[[str], bytes]) -> Merged:
     """The spec at `path` with all that it extends; `source` gives a file's bytes or raises OSError."""
-    reading = _Reading(source=source)
+    reading = _Reading(source)
     reading.file(path, Place(file=path), ())
     node = MappingNode(entries={}, place=Place(file=path, line=1, column=1))
     for layer in reading.layers:
@@ -50,15 +50,15 @@ def read(path: str, source: Callable[[str], bytes]) -> Merged:
     )
 
 
-@dataclass(kw_only=True, slots=True)
 class _Reading:
     """The files met so far. Each counts once, however often it is named, so that a diamond doubles nothing."""
 
-    source: Callable[[str], bytes]
-    layers: list[MappingNode] = field(default_factory=list)
-    contents: dict[str, bytes] = field(default_factory=dict)
-    findings: list[Finding] = field(default_factory=list)
-    met: set[str] = field(default_factory=set)
+    def __init__(self, source: Callable[[str], bytes]) -> None:
+        self.layers: list[MappingNode] = []
+        self.contents: dict[str, bytes] = {}
+        self.findings: list[Finding] = []
+        self._source = source
+        self._met: set[str] = set()
 
     def file(self, path: str, place: Place, above: tuple[str, ...]) -> None:
         """Read one file, those that it extends first; `place` is what named it, `above` the files on the way."""
@@ -66,13 +66,13 @@ class _Reading:
         if path in above:
             names = " → ".join((*above[above.index(path) :], path))
             self._find("IK0006", f"`extends` goes in a circle: {names}", place, "take one of them out of `extends`")
-        if path in self.met:
+        if path in self._met:
             return
-        if len(above) >= MAX_DEPTH or len(self.met) >= MAX_FILES:
+        if len(above) >= MAX_DEPTH or len(self._met) >= MAX_FILES:
             message = f"`extends` names more than {MAX_FILES} files, or goes more than {MAX_DEPTH} deep"
             self._find("IK0005", message, place, "put what is shared into fewer files")
             return
-        self.met.add(path)
+        self._met.add(path)
         content = self._bytes(path, place)
         if content is None:
             return
@@ -86,7 +86,7 @@ class _Reading:
 
     def _bytes(self, path: str, place: Place) -> bytes | None:
         try:
-            return self.source(path)
+            return self._source(path)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else "not a path"
             hint = "correct the path" if place.line else "name a spec, or the folder that holds a runtime.yaml"
