@@ -1,0 +1,65 @@
+"""The command line: the only place that prints, reads the environment and exits."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import TextIOWrapper
+from types import FrameType
+from typing import NoReturn
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command line (the process's own when None) and exit with the code of its outcome."""
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """The one place where errors end: everything that a command raises becomes a text and an exit code."""
+    session = None
+    try:
+        with _ended_as_if_interrupted():
+            from imagekit.cli.root import invoke
+            from imagekit.cli.session import Session
+
+            _print_all_that_is_named()
+            session = Session.of_process(os.environ)
+            code = invoke(arguments, session)
+            sys.stdout.flush()
+            return code
+    except (Exception, KeyboardInterrupt) as error:
+        from imagekit.cli.failure import end
+        from imagekit.cli.session import Session
+
+        return end(error, session or Session.of_process(os.environ))
+
+
+def _print_all_that_is_named() -> None:
+    """A file's name that is no text, or a locale without its letters, must not stop the printing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def _ended_as_if_interrupted() -> Iterator[None]:
+    """A polite end (SIGTERM, as CI and containers send it, or a closed terminal) cleans up as Ctrl-C does.
+
+    A signal that is ignored, as `nohup` asks for, stays ignored.
+    """
+
+    def stop(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,38 @@
+"""The table of commands: one line each, so that help and completion import none of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A command: its name, the module whose attribute of the same name it is, its group and what it is for."""
+
+    name: str
+    module: str
+    group: str
+    help: str
+
+
+#: The groups in the order of `--help`.
+GROUPS: Final = ("write", "build", "ship", "look", "run", "machine")
+
+_TABLE: Final = (
+    ("init", "imagekit.cli.init", "write", "start from an example, or write a spec for the project here"),
+    ("validate", "imagekit.cli.validate", "write", "is the spec right? Reads text alone: no network, no build"),
+    ("schema", "imagekit.cli.schema", "write", "print the contract of a spec; --install makes editors complete by it"),
+    ("lock", "imagekit.cli.lock", "build", "choose the exact bytes for a spec and write them to runtime.lock"),
+    ("outdated", "imagekit.cli.outdated", "build", "what a new lock would change: moved tags, newer archives"),
+    ("plan", "imagekit.cli.plan", "build", "everything that a build would do, without doing it"),
+    ("build", "imagekit.cli.build", "build", "build the image"),
+    ("push", "imagekit.cli.push", "ship", "send what was built to registries, blobs first, tags last"),
+    ("inspect", "imagekit.cli.inspect", "look", "platforms, layers and config of an image"),
+    ("cache", "imagekit.cli.cache", "machine", "how large the cache is, and making it smaller"),
+    ("completion", "imagekit.cli.completion", "machine", "print the script that completes commands in your shell"),
+    ("version", "imagekit.cli.version", "machine", "the versions of imagekit and of what it works with"),
+)
+COMMANDS: Final = {
+    name: Entry(name=name, module=module, group=group, help=text) for name, module, group, text in _TABLE
+}

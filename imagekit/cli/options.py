@@ -1,0 +1,123 @@
+"""The parameters that several commands share; commands are composed of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from imagekit.architecture import ARCHITECTURES, Architecture, from_text
+from imagekit.cli.frame import option
+from imagekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from imagekit.lockfile import Use
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+#: The spec in a folder that is named in its place.
+SPEC_FILE: Final = "runtime.yaml"
+
+
+def spec_path(named: str) -> str:
+    """The spec that a person means: the file, or `runtime.yaml` in the folder; relative when it was named so."""
+    return os.path.normpath(os.path.join(named, SPEC_FILE) if os.path.isdir(named) else named)
+
+
+def spec(function: _Function) -> _Function:
+    """SPEC, given as the spec's path; by default the one in the current folder."""
+    return click.argument("spec", default=".", callback=lambda _c, _p, value: spec_path(value))(function)
+
+
+def specs(function: _Function) -> _Function:
+    """[SPEC]..., given as the specs' paths; by default the one in the current folder."""
+
+    def paths(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(spec_path, value or (".",))))
+
+    return click.argument("specs", nargs=-1, metavar="[SPEC]...", callback=paths)(function)
+
+
+def overrides(function: _Function) -> _Function:
+    """`--set KEY=VALUE`, given as `overrides`: texts for `load`."""
+    text = "Override a scalar of the spec; keys below others have dots."
+    return option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help=text)(function)
+
+
+def platform(function: _Function) -> _Function:
+    """`--platform`, given as `architectures` in their usual order; empty when all are meant."""
+    return option(
+        "--platform", "architectures", metavar="PLATFORM", multiple=True, callback=_architectures,
+        help="Only this platform: linux/arm64, arm64, aarch64 …",
+    )(function)  # fmt: skip
+
+
+def as_json(function: _Function) -> _Function:
+    """`--json`, given as `as_json`."""
+    return option("--json", "as_json", is_flag=True, help="Print a document for machines.")(function)
+
+
+def tags(function: _Function) -> _Function:
+    """`-t`/`--tag`, given as `tags`."""
+    return option("-t", "--tag", "tags", metavar="TAG", multiple=True, help="A tag of the image.")(function)
+
+
+def destinations(function: _Function) -> _Function:
+    """`--to`, given as `destinations`."""
+    text = "Where the image goes: REGISTRY/REPOSITORY, oci:FOLDER …"
+    return option("--to", "destinations", metavar="IMAGE", multiple=True, help=text)(function)
+
+
+def labels(function: _Function) -> _Function:
+    """`--label KEY=VALUE`, given as the mapping `labels`."""
+    text = "A label of the image, over the spec's."
+    return option("--label", "labels", metavar="KEY=VALUE", multiple=True, callback=_pairs, help=text)(function)
+
+
+def compression(function: _Function) -> _Function:
+    """`--compression`, given as `compression`: `default` or `fast`."""
+    return option(
+        "--compression", type=click.Choice(["default", "fast"]), default="default", show_default=True,
+        help="How hard layers are compressed; another one is another digest.",
+    )(function)  # fmt: skip
+
+
+def lock_use(function: _Function) -> _Function:
+    """`--locked` and `--frozen`, given as `use`: an `imagekit.lockfile.Use`."""
+    locked = option("--locked", is_flag=True, help="Fail when the lock is missing or stale.")
+    frozen = option("--frozen", is_flag=True, help="Build from the lock as it is, whatever the spec says now.")
+
+    @wraps(function)
+    def with_use(*arguments: Any, locked: bool, frozen: bool, **named: Any) -> Any:
+        return function(*arguments, use=_use(locked=locked, frozen=frozen), **named)
+
+    return locked(frozen(with_use))  # type: ignore[return-value]  # `use` in place of the two flags
+
+
+def _use(*, locked: bool, frozen: bool) -> Use:
+    from imagekit.lockfile import Use
+
+    if locked and frozen:
+        raise UsageError("--locked and --frozen exclude each other", hint="--frozen alone never looks at the spec")
+    return Use.LOCKED if locked else Use.FROZEN if frozen else Use.RENEW
+
+
+def _architectures(
+    _context: click.Context, _parameter: click.Parameter, value: Sequence[str]
+) -> tuple[Architecture, ...]:
+    """As Docker's tools do, one option may name several with commas between."""
+    asked = {from_text(word) for text in value for word in text.split(",") if word.strip()}
+    return tuple(item for item in ARCHITECTURES if item in asked)
+
+
+def _pairs(_context: click.Context, parameter: click.Parameter, value: Sequence[str]) -> dict[str, str]:
+    found = {}
+    for text in value:
+        key, equals, content = text.partition("=")
+        if not equals or not key.strip():
+            raise UsageError(f"{parameter.opts[0]} takes KEY=VALUE, not {text!r}")
+        found[key.strip()] = content
+    return found
