@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from urllib3 import exceptions as theirs
 
@@ -46,6 +47,7 @@ def explained(error: BaseException, method: str, url: Url) -> Unanswered:
     )
 
 
+_TIMEOUTS: Final = (theirs.ReadTimeoutError, theirs.ConnectTimeoutError)
 _Words = tuple[str, str, bool] | None
 
 
@@ -89,7 +91,8 @@ def _proxy(causes: tuple[BaseException, ...], url: Url) -> _Words:
 
 
 def _time(causes: tuple[BaseException, ...], url: Url) -> _Words:
-    if not any(isinstance(cause, TimeoutError | theirs.TimeoutError) for cause in causes):
+    # urllib3 counts NewConnectionError, which is no such thing, among the timeouts.
+    if not any(isinstance(cause, TimeoutError) or type(cause) in _TIMEOUTS for cause in causes):
         return None
     return f"{url.authority} did not answer in time", "check the network and the server, then try again", True
 

@@ -251,6 +251,10 @@ def _checked(authority: str) -> str:
 
 def _host(name: str, table: Mapping[str, Any], file: str, environment: Mapping[str, str]) -> Host:
     where = f'[hosts."{cleaned(name)}"]'
+    try:
+        _checked(name)
+    except ImagekitError as error:
+        raise InvalidFile(f"{file}: {where} is not a host", hint="write HOST or HOST:PORT") from error
     _known(table, [item.name for item in fields(Host)], file, where, "keys")
     insecure = table.get("insecure")
     if insecure is not None and not isinstance(insecure, bool):

@@ -46,6 +46,7 @@ class TestTheFile:
             ("[mirors]\n", "unknown key `mirors`", "did you mean `mirrors`"),
             ('[hosts."x"]\npasword_env = "A"', "unknown key `pasword_env`", "did you mean `password_env`"),
             ('[hosts."x"]\npassword = "secret"', "unknown key `password`", "password_env"),
+            ('[hosts."https://x"]\ninsecure = true', "is not a host", "HOST"),
             ("mirrors = 1", "is a table", ""),
             ("[hosts]\nx = 1", "is a table", ""),
             ('[hosts."x"]\nca = 1', "is a text", ""),
