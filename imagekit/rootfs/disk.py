@@ -18,10 +18,11 @@ _PIECE: Final = 1 << 18
 
 
 def from_folder(tree: Tree, folder: str, target: str, *, mode: int | None = None) -> Iterator[Item]:
-    """The items of a scanned folder, sorted by path, below `target` (relative; empty for the image's root).
+    """The items of a scanned folder, sorted by path, below `target`, a directory of the image.
 
     `mode` is forced on files when given. The layer refuses a file that is no longer what the scan saw.
     """
+    target = target.strip("/")
     prefix = f"{target}/" if target else ""
     for node in tree.nodes:
         yield _item(node, prefix + node.path, f"{folder}/{node.path}", mode)
@@ -30,7 +31,7 @@ def from_folder(tree: Tree, folder: str, target: str, *, mode: int | None = None
 def from_file(tree: Tree, file: str, path: str, *, mode: int | None = None) -> Iterator[Item]:
     """The item of a scanned single file, as `path` of the image."""
     for node in tree.nodes:
-        yield _item(node, path, file, mode)
+        yield _item(node, path.lstrip("/"), file, mode)
 
 
 def hash_file(path: str, seen: os.stat_result) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 #: Counts up when the same entries would give other bytes; stands in the lock.
 LAYER_FORMAT: Final = 1
 _PIECE: Final = 1 << 20
+#: Directories that paths imply without an entry of their own: a hostile archive could imply two thousand a file.
+_MAX_IMPLIED: Final = 100_000
 #: What an entry is remembered by, to know a second one with its path: all but the mtime.
 _Identity = tuple[Kind, int, int, int, str, str, tuple[tuple[str, bytes], ...]]
 
@@ -60,6 +62,7 @@ class _LayerTar:
         #: None stands for a directory, which may come again.
         self._seen: dict[str, _Identity | None] = {}
         self._parents: dict[str, str] = {"": ""}
+        self._implied = 0
 
     def add(self, entry: Entry, content: Content) -> None:
         """One item, after its parents."""
@@ -101,6 +104,13 @@ class _LayerTar:
             if path in self._layout.files:
                 raise _refused(path, "is a directory, or has entries below it", "a file of the base image")
             facts = self._layout.directories.get(path)
+            if entry is None:
+                self._implied += 1
+                if self._implied > _MAX_IMPLIED:
+                    raise BuildFailed(
+                        f"a layer with more than {_MAX_IMPLIED:,} directories that have no entry of their own",
+                        hint="pack its archives with their directories",
+                    )
             if entry is None or (facts and not self._own_directories):
                 entry = (facts or Directory()).entry(path)
             self._writer.write(header(_placed(entry, path)))

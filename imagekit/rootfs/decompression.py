@@ -1,0 +1,185 @@
+"""Decompressed streams: what a compressed file holds, in pieces of bounded size, its kind told by its first bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import IO, Final, Protocol, cast
+
+from zlib_ng import zlib_ng
+
+from imagekit.rootfs.entry import Readable
+
+_GZIP, _XZ, _BZIP2, _ZSTD = b"\x1f\x8b\x08", b"\xfd7zXZ\x00", b"BZh", b"\x28\xb5\x2f\xfd"
+_INPUT: Final = 1 << 16
+#: What a decoder may ask for: xz -9 takes 65 MiB, zstd --ultra -22 a window of 128 MiB.
+_MAX_XZ_MEMORY: Final = 256 << 20
+_MAX_ZSTD_WINDOW: Final = 128 << 20
+#: The stub has it as an instance.
+_INFLATE_ERROR: Final = cast("type[Exception]", zlib_ng.error)
+
+
+class Damaged(Exception):
+    """The stream is not what its first bytes promise; whoever knows its name wraps this."""
+
+
+class _Decoder(Protocol):
+    """The shape of `lzma.LZMADecompressor` and `bz2.BZ2Decompressor`: one member of a stream."""
+
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+
+
+class _Inflate:
+    """zlib-ng in that shape; it checks the header, the crc and the length (RFC 1952)."""
+
+    def __init__(self) -> None:
+        self._engine = zlib_ng.decompressobj(wbits=31)
+        self._tail = b""
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._engine.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._engine.unused_data
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        out = self._engine.decompress(self._tail + data, max_length)
+        self._tail = self._engine.unconsumed_tail
+        self.needs_input = not self._tail and len(out) < max_length
+        return out
+
+
+class Decompressed:
+    """The content of `raw`, which may be compressed (gzip, xz, bzip2, zstd) or not; closes it.
+
+    `proves_end` is true when the compression itself tells a complete stream from one that was cut off.
+    Raises Damaged.
+    """
+
+    def __init__(self, raw: Readable) -> None:
+        self._raw = raw
+        self._pending = _at_least(raw, 6)
+        self._magic, self._new = _decoder_of(self._pending)
+        self._stream: Readable | None = None
+        self._decoder: _Decoder | None = self._new() if self._new else None
+        self.proves_end = self._decoder is not None
+        if self._pending.startswith(_ZSTD):
+            self._stream = _zstd(self)
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; empty at the end, when all of `raw` was read."""
+        if self._stream:
+            return self._zstd_read(self._stream, size)
+        if not self._new:
+            return self.read_raw(size)
+        return self._decoded(size)
+
+    def close(self) -> None:
+        """Close what is behind it."""
+        self._raw.close()
+
+    def read_raw(self, size: int, /) -> bytes:
+        """The compressed bytes, for a decoder that reads for itself."""
+        if not self._pending:
+            return self._raw.read(size)
+        piece, self._pending = self._pending[:size], self._pending[size:]
+        return piece
+
+    def _decoded(self, size: int) -> bytes:
+        while self._decoder:
+            piece = b""
+            if self._decoder.needs_input:
+                piece = self.read_raw(_INPUT)
+                if not piece:
+                    raise Damaged("it is cut off")
+            out = self._step(self._decoder, piece, size)
+            if self._decoder.eof:
+                self._decoder = self._next_member(self._decoder.unused_data)
+            if out:
+                return out
+        return b""
+
+    def _step(self, decoder: _Decoder, piece: bytes, size: int) -> bytes:
+        from lzma import LZMAError
+
+        try:
+            return decoder.decompress(piece, size)
+        except (_INFLATE_ERROR, LZMAError, OSError, EOFError, ValueError) as error:  # bz2 raises OSError
+            raise Damaged(f"it is damaged ({error})") from error
+
+    def _next_member(self, rest: bytes) -> _Decoder | None:
+        """Members may follow each other, and zeros the last one; anything else is not part of the format."""
+        while True:
+            rest = rest.lstrip(b"\0")
+            if rest:
+                break
+            rest = self.read_raw(_INPUT)
+            if not rest:
+                return None
+        self._pending = rest + self._pending
+        if len(self._pending) < len(self._magic):
+            self._pending += _at_least(self._raw, len(self._magic))
+        if self._new is None or not self._pending.startswith(self._magic):
+            raise Damaged("something follows its end")
+        return self._new()
+
+    def _zstd_read(self, stream: Readable, size: int) -> bytes:
+        from zstandard import ZstdError
+
+        try:
+            return stream.read(size)
+        except (ZstdError, MemoryError) as error:
+            raise Damaged(f"it is damaged ({error})") from error
+
+
+def _decoder_of(head: bytes) -> tuple[bytes, Callable[[], _Decoder] | None]:
+    """Magic bytes and decoder by the first bytes; none for zstd, which has its own reader, and for what is plain."""
+    if head.startswith(_GZIP):
+        return _GZIP, _Inflate
+    if head.startswith(_XZ):
+        from lzma import FORMAT_XZ, LZMADecompressor
+
+        return _XZ, lambda: LZMADecompressor(FORMAT_XZ, memlimit=_MAX_XZ_MEMORY)
+    if head.startswith(_BZIP2):
+        from bz2 import BZ2Decompressor
+
+        return _BZIP2, BZ2Decompressor
+    return b"", None
+
+
+class _RawOf:
+    """The compressed side of a stream, for zstandard's reader."""
+
+    def __init__(self, owner: Decompressed) -> None:
+        self._owner = owner
+
+    def read(self, size: int, /) -> bytes:
+        return self._owner.read_raw(size)
+
+
+def _zstd(owner: Decompressed) -> Readable:
+    from zstandard import ZstdDecompressor
+
+    engine = ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW)
+    return engine.stream_reader(
+        cast("IO[bytes]", _RawOf(owner)), read_size=_INPUT, read_across_frames=True, closefd=False
+    )
+
+
+def _at_least(raw: Readable, size: int) -> bytes:
+    """The first bytes, however small the pieces are in which they come."""
+    head = b""
+    while len(head) < size:
+        piece = raw.read(_INPUT)
+        if not piece:
+            break
+        head += piece
+    return head
