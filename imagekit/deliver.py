@@ -91,6 +91,18 @@ def deliver(parcel: Parcel, deliveries: Iterable[Delivery], progress: Progress) 
         reached.append(delivery.name)
 
 
+def export(parcel: Parcel, sink: Sink, tag: str, progress: Progress) -> None:
+    """Write the complete image, with all its blobs, into a layout or an archive."""
+    for blob in parcel.blobs:
+        if not sink.has(blob):
+            with progress.task(f"writing {blob.digest.short}", blob.size) as task:
+                sink.put(blob, _watched(parcel.open(blob), task))
+    for document in parcel.manifests:
+        sink.put_document(document, "" if parcel.index else tag)
+    if parcel.index:
+        sink.put_document(parcel.index, tag)
+
+
 def _outdated(parcel: Parcel, delivery: Delivery) -> Mapping[str, Document]:
     """The tags that do not name yet what they shall; raises RemoteFailed for one that may not be moved."""
     wanted = {tag: document for name in delivery.tags for tag, document in parcel.under(name).items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,16 +155,3 @@ class _Contents:
 @contextmanager
 def _bytes(data: bytes) -> Iterator[Iterator[bytes]]:
     yield iter((data,))
-
-
-def labels_of(pairs: Sequence[str]) -> Mapping[str, str]:
-    """`KEY=VALUE` texts as labels; raises UsageError."""
-    from imagekit.errors import UsageError
-
-    found = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise UsageError(f"not a label: {pair!r}", hint="write --label KEY=VALUE")
-        found[name] = value
-    return found

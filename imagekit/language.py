@@ -26,7 +26,10 @@ class Tool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Language:
-    """One language. `environment` is what its build steps see, `bootstrap` what its default build makes."""
+    """One language. `environment` is what its build steps see, `bootstrap` what its default build makes.
+
+    `markers` are file names or patterns that say that a folder is a project of it.
+    """
 
     name: str
     title: str
@@ -39,6 +42,7 @@ class Language:
     toolchain: tuple[Tool, ...] = ()
     cross: bool = True
     dependency_folders: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
 
     @classmethod
     def from_mapping(cls, name: str, document: Mapping[str, Any]) -> Self:
@@ -55,6 +59,7 @@ class Language:
             toolchain=tuple(Tool(**tool) for tool in document.get("toolchain", ())),
             cross=document.get("cross", "true") == "true",
             dependency_folders=tuple(document.get("dependency_folders", ())),
+            markers=tuple(document.get("markers", ())),
         )
 
     def words(self, architecture: Architecture) -> Mapping[str, str]:

@@ -6,7 +6,8 @@ project ─ resolve ─ gather ─ plan ─ build ─ push
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from imagekit.gather.gather import Surroundings
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.image_files import ImageFiles
 from imagekit.gather.inputs import Gathered
-from imagekit.keep import Built, folder_of, keep
+from imagekit.keep import Built, folder_of, keep, parcel
 from imagekit.lock import Lock
 from imagekit.lockfile import LockFile, Use, renewal
 from imagekit.making import codec, created, making
@@ -38,8 +39,12 @@ from imagekit.store.places import Places
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
-    """What one run works with. `now` gives seconds since 1970, `machine` is uname's, `workers` the threads to use."""
+    """What one run works with.
 
+    `folder` is the current one, `now` gives seconds since 1970, `machine` is uname's, `workers` the threads to use.
+    """
+
+    folder: str
     cache: Cache
     places: Places
     progress: Progress
@@ -58,29 +63,34 @@ class Session:
 def project(
     session: Session, path: str, overrides: Sequence[str] = (), platforms: Sequence[Architecture] = ()
 ) -> Project:
-    """The spec at `path`, which is absolute, with its language and its base."""
+    """The spec at `path` with its language and its base."""
     return Project.load(
         path,
         lambda name: Path(name).read_bytes(),
         overrides=overrides,
         validated=session.validated,
+        cwd=session.folder,
         today=session.today,
     ).only(platforms)
 
 
 def resolve(session: Session, work: Project, use: Use, compression: str | None = None) -> Lock:
     """The lock to build from, written beside the spec when it is new."""
-    file = LockFile.beside(work.spec.path, __version__)
+    file = lock_file(work)
     wanted = making(work.base, compression, file.read())
     return file.use(use, work.request, wanted, _renewal(session, work, compression))
 
 
 def upgrade(session: Session, work: Project, compression: str | None = None) -> Lock:
     """A lock with everything resolved anew, written beside the spec."""
-    file = LockFile.beside(work.spec.path, __version__)
     lock = fresh(session, work, compression)
-    file.write(lock)
+    lock_file(work).write(lock)
     return lock
+
+
+def lock_file(work: Project) -> LockFile:
+    """The lock beside the spec."""
+    return LockFile.beside(work.spec.path, __version__)
 
 
 def fresh(session: Session, work: Project, compression: str | None = None) -> Lock:
@@ -90,14 +100,14 @@ def fresh(session: Session, work: Project, compression: str | None = None) -> Lo
 
 def gather(session: Session, work: Project, lock: Lock, *, build: bool) -> tuple[Gathered, ...]:
     """What lies on disk for each platform; `build` runs the host steps first."""
-    own = {LockFile.beside(work.spec.path, __version__).path, *work.spec.sources}
+    own = {lock_file(work).path, *work.spec.sources}
     around = Surroundings(
         cache=session.cache,
         progress=session.progress,
         source=session.places.below(work.spec.root).source,
         environment=session.environment,
         machine=session.machine,
-        folder=folder_of(work.spec.path, work.spec.name).parent,
+        folder=kept(work).parent,
         now=session.now,
         left_out=frozenset(map(os.path.abspath, own)),
     )
@@ -132,15 +142,27 @@ def build(session: Session, work: Project, lock: Lock, plans: Sequence[Plan], ga
 
 def store(session: Session, work: Project, built: Built, tag: str) -> Path:
     """Keep the images beside the spec; returns the folder of the layout."""
-    folder = folder_of(work.spec.path, work.spec.name)
+    folder = kept(work)
     keep(built, folder, session.cache, tag)
     return folder
 
 
-def push(session: Session, contents: Parcel, to: Sequence[str], tags: Sequence[str]) -> None:
+def kept(work: Project) -> Path:
+    """The folder of the layout that the last build left."""
+    return folder_of(work.spec.path, work.spec.name)
+
+
+@contextmanager
+def contents(session: Session, folder: Path) -> Iterator[Parcel]:
+    """What a build left, ready for delivery."""
+    with parcel(folder, "", session.places) as found:
+        yield found
+
+
+def push(session: Session, what: Parcel, to: Sequence[str], tags: Sequence[str]) -> None:
     """Deliver to every repository under every tag."""
     names = tuple(checked_tag(tag) for tag in tags)
-    deliver(contents, [_delivery(session, name, names) for name in to], session.progress)
+    deliver(what, [_delivery(session, name, names) for name in to], session.progress)
 
 
 def _delivery(session: Session, name: str, tags: tuple[str, ...]) -> Delivery:
@@ -168,11 +190,10 @@ def _plan(work: Project, lock: Lock, number: int, gathered: Gathered) -> Plan:
 
 def _renewal(session: Session, work: Project, compression: str | None) -> Callable[[Lock | None], Lock]:
     places = session.places.below(work.spec.root)
-    file = LockFile.beside(work.spec.path, __version__)
     return renewal(
         Resolver(source=places.source, fetch=places.fetch),
         work.request,
-        making(work.base, compression, file.read()),
+        making(work.base, compression, lock_file(work).read()),
         created=created(session.environment, session.now()),
         version=__version__,
     )

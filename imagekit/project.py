@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Self
@@ -77,7 +77,7 @@ class Project:
         everything = [for_platform(self.spec, item, words[item.name]) for item in self.spec.architectures]
         return Request(platforms=tuple(_request(item, self.base) for item in everything))
 
-    def labelled(self, labels: dict[str, str]) -> Self:
+    def labelled(self, labels: Mapping[str, str]) -> Self:
         """The same with more labels, which win over the spec's."""
         platforms = tuple(replace(item, labels={**item.labels, **labels}) for item in self.platforms)
         return replace(self, platforms=platforms)

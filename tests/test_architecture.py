@@ -18,7 +18,7 @@ RINGS = (
     {"keep"},
     {"resolve", "lockfile", "gather", "build", "deliver", "execute"},
     {"making"},
-    {"engines", "store", "emulator", "checks", "images"},
+    {"engines", "store", "emulator", "checks", "images", "look"},
     {"plan", "facts", "sbom", "project"},
     {"lock"},
     {"base", "language", "client"},

@@ -67,8 +67,8 @@ def tags(function: _Function) -> _Function:
 
 def destinations(function: _Function) -> _Function:
     """`--to`, given as `destinations`."""
-    text = "Where the image goes: REGISTRY/REPOSITORY, oci:FOLDER …"
-    return option("--to", "destinations", metavar="IMAGE", multiple=True, help=text)(function)
+    text = "Where to push, over the spec's push.to."
+    return option("--to", "destinations", metavar="REPOSITORY", multiple=True, help=text)(function)
 
 
 def labels(function: _Function) -> _Function:
@@ -78,11 +78,9 @@ def labels(function: _Function) -> _Function:
 
 
 def compression(function: _Function) -> _Function:
-    """`--compression`, given as `compression`: `default` or `fast`."""
-    return option(
-        "--compression", type=click.Choice(["default", "fast"]), default="default", show_default=True,
-        help="How hard layers are compressed; another one is another digest.",
-    )(function)  # fmt: skip
+    """`--compression`, given as `compression`: `default`, `fast`, or None where the lock decides."""
+    text = "How hard layers are compressed; another one is another digest. As the lock says when left out."
+    return option("--compression", type=click.Choice(["default", "fast"]), help=text)(function)
 
 
 def lock_use(function: _Function) -> _Function:
@@ -95,6 +93,11 @@ def lock_use(function: _Function) -> _Function:
         return function(*arguments, use=_use(locked=locked, frozen=frozen), **named)
 
     return locked(frozen(with_use))  # type: ignore[return-value]  # `use` in place of the two flags
+
+
+def strict(function: _Function) -> _Function:
+    """`--strict`, given as `strict`."""
+    return option("--strict", is_flag=True, help="Treat warnings as errors.")(function)
 
 
 def _use(*, locked: bool, frozen: bool) -> Use:

@@ -73,9 +73,9 @@ class Places:
         if name.kind == LAYOUT:
             return Layout.in_folder(self._path(name.place)), name.selector
         if name.kind == ARCHIVE:
-            from imagekit.store.archive import ArchiveSource
+            from imagekit.store import archive
 
-            return ArchiveSource(self._path(name.place)), name.selector
+            return archive.reading(self._path(name.place)), name.selector
         reference = Reference.parse(text)
         inner: Source = Offline(reference.name) if self._offline else Registry(reference, self.access, reads=True)
         return Cached(inner, self._cache), name.selector

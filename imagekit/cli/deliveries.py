@@ -1,0 +1,59 @@
+"""Where else a build goes: layouts, archives, a Docker engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Final
+
+from imagekit import deliver, pipeline
+from imagekit.errors import UsageError
+from imagekit.oci.ports import Sink
+from imagekit.project import Project
+
+_FORMS: Final = "write oci:FOLDER, oci-archive:FILE or docker-archive:FILE"
+
+
+def check(work: Project, outputs: Sequence[str], tags: Sequence[str], *, load: bool) -> None:
+    """Raise UsageError for what cannot be written, before anything is built."""
+    for tag in tags:
+        deliver.checked_tag(tag)
+    for output in outputs:
+        kind, _ = _taken_apart(output)
+        if kind == "docker-archive" and len(work.platforms) > 1:
+            raise UsageError("a docker-archive holds one platform", hint="add --platform, or write an oci-archive")
+    if load and len(work.platforms) > 1:
+        raise UsageError("a Docker engine takes one platform", hint="add --platform, such as --platform linux/amd64")
+
+
+def write(session: pipeline.Session, parcel: deliver.Parcel, output: str, name: str, tags: Sequence[str]) -> None:
+    """Write the complete image to `KIND:PATH`."""
+    with _sink(output, name) as sink:
+        deliver.export(parcel, sink, tags[0], session.progress)
+
+
+def load(session: pipeline.Session, parcel: deliver.Parcel, name: str, tags: Sequence[str]) -> None:
+    """Load the image into the Docker engine as `name:tag`."""
+    from imagekit.store import docker
+
+    with docker.loading(name, session.environment) as sink:
+        deliver.export(parcel, sink, tags[0], session.progress)
+
+
+def _sink(output: str, name: str) -> AbstractContextManager[Sink]:
+    from imagekit.store import archive, layout_sink
+
+    kind, path = _taken_apart(output)
+    openers: dict[str, Callable[[], AbstractContextManager[Sink]]] = {
+        "oci": lambda: layout_sink.writing(path),
+        "oci-archive": lambda: archive.writing_oci(path),
+        "docker-archive": lambda: archive.writing_docker(path, name),
+    }
+    return openers[kind]()
+
+
+def _taken_apart(output: str) -> tuple[str, str]:
+    kind, colon, path = output.partition(":")
+    if kind not in {"oci", "oci-archive", "docker-archive"} or not colon or not path:
+        raise UsageError(f"--output {output}: not a place to write an image", hint=_FORMS)
+    return kind, path

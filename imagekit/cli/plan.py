@@ -1,0 +1,88 @@
+"""`imagekit plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from imagekit.architecture import Architecture
+from imagekit.cli import options
+from imagekit.cli.frame import command, pass_session
+from imagekit.cli.session import Session, write, write_json
+from imagekit.cli.sizes import size
+from imagekit.lockfile import Use
+
+if TYPE_CHECKING:
+    from imagekit.oci.ports import Cache
+    from imagekit.plan.parts import Part
+    from imagekit.plan.plan import LayerPlan, Plan
+
+
+@command("plan")
+@options.spec
+@options.platform
+@options.lock_use
+@options.compression
+@options.overrides
+@options.labels
+@options.as_json
+@pass_session
+def plan(
+    session: Session,
+    spec: str,
+    *,
+    architectures: Sequence[Architecture],
+    use: Use,
+    compression: str | None,
+    overrides: Sequence[str],
+    labels: Mapping[str, str],
+    as_json: bool,
+) -> None:
+    """Show everything that a build would do, from what, and which layers are cached. Nothing of the spec is run."""
+    from imagekit import pipeline
+    from imagekit.cli import work
+
+    with work.opened(session, spec) as opened:
+        loaded = work.load(session, opened, spec, overrides, architectures).labelled(labels)
+        lock = pipeline.resolve(opened, loaded, use, compression)
+        plans = pipeline.plan(loaded, lock, pipeline.gather(opened, loaded, lock, build=False))
+        if as_json:
+            write_json([_document(one, opened.cache) for one in plans])
+        else:
+            write("\n".join(line for one in plans for line in _lines(one, opened.cache)))
+
+
+def _document(one: Plan, cache: Cache) -> dict[str, Any]:
+    document = one.to_mapping()
+    for mapping, layer in zip(document["layers"], one.layers, strict=True):
+        mapping["cached"] = _cached(layer, cache)[0]
+    return document
+
+
+def _lines(one: Plan, cache: Cache) -> Iterator[str]:
+    yield f"{one.architecture}: from {f'{one.base_reference} ({one.base})' if one.base else 'an empty image'}"
+    for layer in one.layers:
+        yield f"  layer {layer.name}: {_cached(layer, cache)[1]}"
+        yield from (f"    {_part(part)}" for part in layer.parts)
+    settings = one.settings
+    yield f"  starts {' '.join([*settings.entrypoint, *settings.command])} in {settings.working_directory or '/'}"
+
+
+def _part(part: Part) -> str:
+    """Where from, where to, and the first digits of the digest."""
+    document = part.to_mapping()
+    digest = str(document.get("digest", ""))
+    short = digest.removeprefix("sha256:")[:12] if digest.startswith("sha256:") else digest
+    return "  ".join(filter(None, (f"{part.source} → {document.get('target', '/')}", short)))
+
+
+def _cached(layer: LayerPlan, cache: Cache) -> tuple[bool, str]:
+    """Whether the layer is there already, and why or why not."""
+    from imagekit.build import cached
+
+    if not layer.is_ready:
+        return False, "not cached: a host step has yet to make its input"
+    found = cached(cache, layer.key)
+    if found is None:
+        return False, f"not cached: nothing was built from these inputs yet (key {layer.key.short})"
+    return True, f"cached: {size(found.descriptor.size)}, {found.descriptor.digest}"
