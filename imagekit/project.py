@@ -19,6 +19,7 @@ from imagekit.spec.known import Known, Validated
 from imagekit.spec.load import load
 from imagekit.spec.model import Spec
 from imagekit.spec.platform import PlatformFromImage, PlatformSpec
+from imagekit.spec.syntax import is_url
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +95,7 @@ def _request(spec: PlatformSpec, system: Base) -> PlatformRequest:
         architecture=spec.architecture.name,
         base=spec.base or system.reference,
         images=tuple(dict.fromkeys(images)),
-        archives={item.source: item.sha256 or "" for item in spec.archives if "://" in item.source},
+        archives={item.source: item.sha256 or "" for item in spec.archives if is_url(item.source)},
     )
 
 

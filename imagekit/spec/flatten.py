@@ -115,7 +115,7 @@ class _Filling:
     def archive(self, item: Archive) -> PlatformArchive:
         """One archive of this platform."""
         return PlatformArchive(
-            source=self.one(item.source, "source", item.place, syntax.url) or "",
+            source=self.one(item.source, "source", item.place, syntax.archive) or "",
             target=self.text(item.target, item.place, syntax.target),
             strip=item.strip,
             sha256=self.one(item.sha256, "sha256", item.place, None),

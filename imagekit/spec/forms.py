@@ -41,7 +41,7 @@ def _templates(draft: Draft) -> _Checked:
     yield syntax.local, under(draft, "bootstrap", "path")
     yield syntax.local, (pair for path, item in local for pair in values((*path, "source"), item.get("source")))
     yield syntax.target, (pair for path, item in foreign for pair in values((*path, "source"), item.get("source")))
-    yield syntax.url, under(draft, "archives", "source")
+    yield syntax.archive, under(draft, "archives", "source")
     yield syntax.target, under(draft, "archives", "target")
     yield syntax.target, under(draft, "files", "target")
     yield syntax.tag, tags(draft)

@@ -66,7 +66,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Archive:
-    """An archive from the web that is unpacked into the image, less `strip` leading folders of its names."""
+    """An archive by URL or below `root` that is unpacked into the image, less `strip` leading folders of its names."""
 
     source: PerArchitecture
     target: str

@@ -12,7 +12,7 @@ from imagekit.spec.model import FromDisk, Kind, Push, Step
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlatformArchive:
-    """An archive for one platform; `source` is its URL."""
+    """An archive for one platform; `source` is its URL, or a path below `root`."""
 
     source: str
     target: str

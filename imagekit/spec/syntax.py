@@ -53,13 +53,23 @@ def local(text: str) -> Problem | None:
     return None
 
 
+def is_url(text: str) -> bool:
+    """True for what names a scheme: everything else is a path."""
+    return "://" in text
+
+
+def archive(text: str) -> Problem | None:
+    """A URL, or a path below `root`."""
+    return url(text) if is_url(text) or has_credentials(text) else local(text)
+
+
 def url(text: str) -> Problem | None:
     """An http or https URL without credentials, which are never repeated in the message."""
     if has_credentials(text):
         hint = "put user and password into imagekit.toml or ~/.netrc, and name the URL without them"
         return Problem("IK0109", "this URL carries user info or a signature", hint)
     if not re.match(r"https?://[^/?#\s]", text):
-        hint = "an archive comes from an https:// or http:// URL; for what lies on disk use `files`"
+        hint = "an archive comes from an https:// or http:// URL, or is a path below `root`"
         return Problem("IK0104", f"{shown(text)} is no URL that imagekit can fetch", hint)
     if re.search(r"\s|\\", text):
         return Problem("IK0104", f"{shown(text)} holds a space or a backslash", "write %20, %5C")

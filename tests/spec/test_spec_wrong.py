@@ -125,10 +125,16 @@ WRONG = [
         "set `root` to a folder that holds both, such as `root: ..`",
     ),
     (
-        "archives: [{source: ./a.zip, target: /c}]",
+        "archives: [{source: 's3://bucket/a.zip', target: /c}]",
         "4:21",
         "IK0104",
-        "an archive comes from an https:// or http:// URL; for what lies on disk use `files`",
+        "an archive comes from an https:// or http:// URL, or is a path below `root`",
+    ),
+    (
+        "archives: [{source: ../a.zip, target: /c}]",
+        "4:21",
+        "IK0104",
+        "set `root` to a folder that holds both, such as `root: ..`",
     ),
     ("base: https://a/b:c", "4:7", "IK0104", "leave out the scheme: host/name:tag"),
     ("base: Corp/Base", "4:7", "IK0104", "write host/name:tag, host/name@sha256:… or oci:DIR"),
