@@ -47,6 +47,7 @@ class _Copy:
         self._file = file
 
     def read(self, size: int, /) -> bytes:
+        """The next piece."""
         return self._file.read(size)
 
     def close(self) -> None:

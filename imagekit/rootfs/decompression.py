@@ -26,12 +26,19 @@ class _Decoder(Protocol):
     """The shape of `lzma.LZMADecompressor` and `bz2.BZ2Decompressor`: one member of a stream."""
 
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """True when the member is complete."""
+
     @property
-    def needs_input(self) -> bool: ...
+    def needs_input(self) -> bool:
+        """True when it can give nothing more without more input."""
+
     @property
-    def unused_data(self) -> bytes: ...
-    def decompress(self, data: bytes, max_length: int = -1) -> bytes: ...
+    def unused_data(self) -> bytes:
+        """What followed the member."""
+
+    def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """At most `max_length` bytes; what was not used is kept."""
 
 
 class _Inflate:
@@ -44,13 +51,16 @@ class _Inflate:
 
     @property
     def eof(self) -> bool:
+        """True when the member is complete and its checksum was right."""
         return self._engine.eof
 
     @property
     def unused_data(self) -> bytes:
+        """What followed the member."""
         return self._engine.unused_data
 
     def decompress(self, data: bytes, max_length: int = -1) -> bytes:
+        """At most `max_length` bytes; what was not used is kept."""
         out = self._engine.decompress(self._tail + data, max_length)
         self._tail = self._engine.unconsumed_tail
         self.needs_input = not self._tail and len(out) < max_length
@@ -162,6 +172,7 @@ class _RawOf:
         self._owner = owner
 
     def read(self, size: int, /) -> bytes:
+        """Compressed bytes."""
         return self._owner.read_raw(size)
 
 

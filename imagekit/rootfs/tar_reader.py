@@ -217,6 +217,7 @@ class _Content:
         self._number = number
 
     def read(self, size: int, /) -> bytes:
+        """The next piece."""
         return self._reader.read_content(self._number, size)
 
     def close(self) -> None:

@@ -243,6 +243,7 @@ class _Pieces:
         self._rest = b""
 
     def read(self, size: int, /) -> bytes:
+        """What is left of a piece, or the next one."""
         if not self._rest:
             self._rest = next((piece for piece in self._pieces if piece), b"")
         piece, self._rest = self._rest[:size], self._rest[size:]

@@ -104,6 +104,7 @@ class _Content:
         self._stream: IO[bytes] | None = None
 
     def read(self, size: int, /) -> bytes:
+        """The next piece, checked against the size and at the end the crc that the zip says."""
         from zipfile import BadZipFile
 
         try:
@@ -136,6 +137,7 @@ class _Bounded:
         self.seekable = file.seekable
 
     def read(self, size: int = -1, /) -> bytes:
+        """A part; raises ValueError for one that is too large."""
         if size > _MAX_READ:
             raise ValueError(f"a part of {size:,} bytes")
         return self._file.read(size if size >= 0 else _MAX_READ)
