@@ -33,7 +33,9 @@ class TooLong(RemoteFailed):
 
 
 class Refused(RemoteFailed):
-    """A request got an answer, and it is no. `passing`: another try may do."""
+    """A request got an answer, and it is no. `passing`: another try may do, `pause`: the seconds asked for before."""
+
+    pause: float | None = None
 
     def __init__(
         self, message: str, *, hint: str = "", place: Place | None = None, status: int = 0, passing: bool = False

@@ -47,6 +47,8 @@ def ecr_token(registry: str, factory: Factory) -> Credential:
             answer = factory("ecr", region).get_authorization_token(registryIds=[account])
             data = answer["authorizationData"][0]
         username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
+        if not (username and password):
+            raise ValueError("its answer holds no user and password")
     return Credential(origin="AWS, through boto3", username=username, secret=Secret(password), renewable=True)
 
 

@@ -130,10 +130,10 @@ def _key(text: str) -> str:
 
 def _decoded(text: str) -> tuple[str, str]:
     try:
-        username, _, password = base64.b64decode(text, validate=False).decode("utf-8").partition(":")
+        username, colon, password = base64.b64decode(text, validate=False).decode("utf-8").partition(":")
     except ValueError:
         return "", ""
-    return username, password.rstrip("\0")
+    return (username, password.rstrip("\0")) if colon else ("", "")
 
 
 def _mapping(value: object) -> Mapping[Any, Any]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from imagekit.store.answers import Answer, Refused
 from imagekit.store.aws import is_ecr
-from imagekit.store.retry import passes
+from imagekit.store.retry import asked_pause, passes
 
 _IMMUTABLE_CODES: Final = frozenset({"TAG_INVALID", "ImageTagAlreadyExistsException", "TAG_IMMUTABLE"})
 
@@ -30,12 +30,14 @@ def refused(answer: Answer, deed: Deed, *, passing: bool | None = None) -> Refus
     else:
         message, hint = _BY_STATUS.get(answer.status, _trouble)(answer, deed)
     words = f": {answer.words}" if answer.words else ""
-    return Refused(
+    error = Refused(
         f"{message}{words} ({answer.status} to {answer.request})",
         hint=hint,
         status=answer.status,
         passing=passes(answer.status) if passing is None else passing,
     )
+    error.pause = asked_pause(answer.headers)
+    return error
 
 
 def _is_immutable(answer: Answer) -> bool:

@@ -113,7 +113,8 @@ class Registry:
             try:
                 return uploader.put(descriptor, opened, session)
             except (Unanswered, Refused) as error:
-                pause = retry.pause(attempt, retry.clock() + retry.budget)
+                asked = error.pause if isinstance(error, Refused) else None
+                pause = retry.pause(attempt, retry.clock() + retry.budget, asked)
                 if not error.passing or attempt == _TRIES or pause is None:
                     raise
                 logger.info("%s; the blob is uploaded anew in %.1f s", error, pause)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,20 +18,12 @@ from imagekit.store.registry import Registry
 from tests.support import faults
 from tests.support.blobs import blob_of, manifest_of, opener
 from tests.support.clock import Clock
+from tests.support.logins import USERS, login
 from tests.support.registry import Registry as Server
 from tests.support.tokens import Doorkeeper
 
 Open = Callable[..., Registry]
-USERS = {"ann": "pa:ss wörd"}
 BLOB = Descriptor.of(b"data", media.LAYER)
-
-
-def login(folder: Path, *hosts: str, user: str = "ann", password: str = USERS["ann"], **more: str) -> dict[str, str]:
-    """An environment with a login in Docker's config.json."""
-    auth = base64.b64encode(f"{user}:{password}".encode()).decode()
-    entries = {host: {"auth": auth, **more} for host in hosts}
-    (folder / "config.json").write_text(json.dumps({"auths": entries}))
-    return {"DOCKER_CONFIG": str(folder), "HOME": str(folder)}
 
 
 def scopes(server: Server) -> list[list[str]]:

@@ -1,0 +1,191 @@
+"""ECR through boto3, with botocore's own stubs: tokens, tag mutability, errors in words."""
+
+from __future__ import annotations
+
+import base64
+import builtins
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import boto3
+import pytest
+from botocore.exceptions import NoCredentialsError
+from botocore.stub import Stubber
+
+from imagekit.errors import Missing, RemoteFailed
+from imagekit.store.aws import boto3_factory, ecr_credential, ecr_token, is_ecr, tag_mutability
+
+PRIVATE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+CHINA = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
+TOKEN = base64.b64encode(b"AWS:secret-token").decode()
+EXPIRES = datetime(2030, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+def stubbed() -> Iterator[Callable[..., Callable[[str, str], Any]]]:
+    """A factory whose one client answers one call; it remembers in `made` what it was asked for."""
+    stubs: list[Stubber] = []
+
+    def stub(service: str, method: str, answer: dict[str, Any] | str, expected: dict[str, Any]) -> Any:
+        client = boto3.client(service, "eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+        stubber = Stubber(client)
+        if isinstance(answer, str):
+            stubber.add_client_error(method, answer, "words of AWS", expected_params=expected)
+        else:
+            stubber.add_response(method, answer, expected)
+        stubber.activate()
+        stubs.append(stubber)
+
+        def factory(name: str, region: str) -> Any:
+            factory.made = (name, region)  # type: ignore[attr-defined]
+            return client
+
+        return factory
+
+    yield stub
+    for stubber in stubs:
+        stubber.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("registry", "is_one"),
+    [
+        (PRIVATE, True), (CHINA, True), ("public.ecr.aws", True),
+        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", True),
+        ("123456789012.dkr-ecr.eu-west-1.on.aws", True),
+        ("docker.io", False), (f"{PRIVATE}.evil.com", False), ("x.dkr.ecr.eu-west-1.amazonaws.com", False),
+        (f"evil.com/{PRIVATE}", False), ("public.ecr.aws.evil.com", False),
+    ],
+)  # fmt: skip
+def test_ecr_is_known_by_its_whole_name(registry, is_one):
+    assert is_ecr(registry) is is_one
+
+
+@pytest.mark.parametrize(("registry", "region"), [(PRIVATE, "eu-west-1"), (CHINA, "cn-north-1")])
+def test_a_private_registrys_token_is_of_its_region_and_account(stubbed, registry, region):
+    answer = {"authorizationData": [{"authorizationToken": TOKEN, "expiresAt": EXPIRES, "proxyEndpoint": "https://x"}]}
+    factory = stubbed("ecr", "get_authorization_token", answer, {"registryIds": ["123456789012"]})
+    found = ecr_token(registry, factory)
+    assert (found.username, found.secret.reveal(), found.renewable) == ("AWS", "secret-token", True)
+    assert factory.made == ("ecr", region)
+    assert "secret-token" not in repr(found)
+
+
+def test_the_public_registrys_token_is_of_us_east_1(stubbed):
+    answer = {"authorizationData": {"authorizationToken": TOKEN, "expiresAt": EXPIRES}}
+    factory = stubbed("ecr-public", "get_authorization_token", answer, {})
+    found = ecr_credential("public.ecr.aws", factory)
+    assert found is not None
+    assert found.secret.reveal() == "secret-token"
+    assert factory.made == ("ecr-public", "us-east-1")
+
+
+def test_an_error_of_aws_is_told_in_its_words(stubbed):
+    factory = stubbed("ecr", "get_authorization_token", "AccessDeniedException", {"registryIds": ["123456789012"]})
+    with pytest.raises(RemoteFailed, match=f"the token for {PRIVATE}: AccessDeniedException: words of AWS") as caught:
+        ecr_token(PRIVATE, factory)
+    assert "aws sts get-caller-identity" in caught.value.hint
+
+
+def test_without_aws_credentials_this_machine_lacks_something():
+    def factory(name: str, region: str) -> Any:
+        raise NoCredentialsError
+
+    with pytest.raises(Missing, match="Unable to locate credentials") as caught:
+        ecr_token(PRIVATE, factory)
+    assert "AWS_PROFILE" in caught.value.hint
+
+
+@pytest.mark.parametrize("data", [[], [{}], [{"authorizationToken": "%%%"}], [{"authorizationToken": "w7/D"}], None])
+def test_an_answer_that_is_no_token_is_a_remote_failure(data):
+    class Client:
+        def get_authorization_token(self, **_: object) -> dict[str, Any]:
+            return {"authorizationData": data}
+
+    with pytest.raises(RemoteFailed, match="AWS does not give the token"):
+        ecr_token(PRIVATE, lambda name, region: Client())
+
+
+class TestMutability:
+    EXPECTED: ClassVar = {"registryId": "123456789012", "repositoryNames": ["team/app"]}
+
+    @pytest.mark.parametrize(
+        ("mode", "filters", "immutable"),
+        [
+            ("MUTABLE", [], False),
+            ("IMMUTABLE", [], True),
+            ("IMMUTABLE_WITH_EXCLUSION", ["dev-*"], True),
+            ("IMMUTABLE_WITH_EXCLUSION", ["v*.0"], False),
+            ("MUTABLE_WITH_EXCLUSION", ["v1.0"], True),
+            ("MUTABLE_WITH_EXCLUSION", ["v1.0.*"], False),
+        ],
+    )
+    def test_the_mode_and_its_filters_decide(self, stubbed, mode, filters, immutable):
+        repository: dict[str, Any] = {"imageTagMutability": mode}
+        if filters:
+            excepted = [{"filterType": "WILDCARD", "filter": item} for item in filters]
+            repository["imageTagMutabilityExclusionFilters"] = excepted
+        factory = stubbed("ecr", "describe_repositories", {"repositories": [repository]}, self.EXPECTED)
+        assert tag_mutability(PRIVATE, "team/app", "v1.0", factory) is immutable
+
+    @pytest.mark.parametrize("code", ["AccessDeniedException", "RepositoryNotFoundException"])
+    def test_what_may_not_be_known_is_not_known(self, stubbed, code):
+        factory = stubbed("ecr", "describe_repositories", code, self.EXPECTED)
+        assert tag_mutability(PRIVATE, "team/app", "v1.0", factory) is None
+
+    def test_a_mode_of_tomorrow_is_not_known(self):
+        class Client:
+            def describe_repositories(self, **_: object) -> dict[str, Any]:
+                return {"repositories": [{"imageTagMutability": "NEW"}]}
+
+        assert tag_mutability(PRIVATE, "team/app", "v1.0", lambda name, region: Client()) is None
+
+    @pytest.mark.parametrize("registry", ["docker.io", "public.ecr.aws", "127.0.0.1:5000"])
+    def test_other_registries_are_not_asked(self, registry):
+        def factory(name: str, region: str) -> Any:
+            raise AssertionError
+
+        assert tag_mutability(registry, "app", "v1", factory) is None
+        assert tag_mutability(registry, "app", "v1") is None
+
+
+class TestWithoutBoto3:
+    @pytest.fixture(autouse=True)
+    def absent(self, monkeypatch: pytest.MonkeyPatch):
+        real = builtins.__import__
+
+        def without(name: str, *arguments: Any, **options: Any) -> Any:
+            if name.partition(".")[0] in ("boto3", "botocore"):
+                raise ImportError(name)
+            return real(name, *arguments, **options)
+
+        for name in [name for name in sys.modules if name.partition(".")[0] in ("boto3", "botocore")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setattr(builtins, "__import__", without)
+
+    def test_there_is_no_token_and_no_crash(self):
+        assert boto3_factory() is None
+        assert ecr_credential(PRIVATE) is None
+        assert tag_mutability(PRIVATE, "app", "v1") is None
+
+    def test_the_refusal_says_what_to_install(self, server, repository, monkeypatch):
+        """The registry's name is ECR's; the proxy is the in-process registry, which refuses everybody."""
+        from imagekit.store.hosts import Host, Hosts
+        from tests.support import faults
+        from tests.support.blobs import blob_of
+
+        server.fault(".", faults.status(401, headers={"WWW-Authenticate": 'Basic realm="ecr"'}), times=9)
+        environment = {"HTTP_PROXY": f"http://{server.host}"}
+        hosts = Hosts(hosts={PRIVATE: Host(insecure=True)}, environment=environment)
+        with pytest.raises(RemoteFailed, match="wants credentials") as caught:
+            repository(f"{PRIVATE}/app", hosts=hosts).has(blob_of(b"x"))
+        assert "lambda-imagekit[aws]" in caught.value.hint
+        assert f"docker login --username AWS --password-stdin {PRIVATE}" in caught.value.hint
+
+
+def test_a_client_is_made_without_the_network():
+    factory = boto3_factory()
+    assert factory is not None
+    assert factory("ecr", "eu-west-1").meta.region_name == "eu-west-1"
