@@ -9,7 +9,7 @@ from typing import Final, Self
 
 _LONGEST: Final = 8 * 1024
 _TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_PARAMETER: Final = re.compile(rf'({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|({_TOKEN}|[^\s",]*))')
+_PARAMETER: Final = re.compile(rf'({_TOKEN})\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s",]*))')
 _SCHEME: Final = re.compile(rf"({_TOKEN})(?=\s|,|$)")
 _BETWEEN: Final = re.compile(r"[\s,]+")
 

@@ -7,6 +7,7 @@ connection really has, before a byte is sent over it; a name that resolves anew 
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -26,8 +27,6 @@ def special(address: str) -> str:
 
     IPv4 inside IPv6 (mapped, compatible, 6to4, NAT64) counts as the IPv4 address (RFC 4291, 3056, 6052).
     """
-    import ipaddress
-
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
@@ -67,8 +68,6 @@ def _fits(item: str, url: Url) -> bool:
 
 
 def _in_network(item: str, host: str) -> bool:
-    import ipaddress
-
     try:
         return ipaddress.ip_address(host) in ipaddress.ip_network(item, strict=False)
     except (ValueError, TypeError):

@@ -98,6 +98,12 @@ class Registry:
         """Have a fault at the next requests whose `METHOD /path` fits the expression."""
         self._faults.append((re.compile(match), fault, [times]))
 
+    def clear(self) -> None:
+        """Forget the faults that are still to come, and the requests so far."""
+        with self.lock:
+            self._faults.clear()
+            self.requests.clear()
+
     def fault_for(self, request: Logged) -> Fault | None:
         """The fault for this request, if any; used up by that."""
         with self.lock:
