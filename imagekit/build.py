@@ -72,10 +72,10 @@ class Builder:
 
     def _items(self, part: Part, gathered: Gathered) -> Iterator[Item]:
         match part:
-            case FilesPart(digest=digest, target=target, mode=mode):
-                if digest is None:
+            case FilesPart(target=target, mode=mode, single=single):
+                if part not in gathered.files:
                     raise Bug(f"{part.source} is built into a layer before it is there")
-                return gathered.files[digest].items(target.strip("/"), mode)
+                return gathered.files[part].items(target.strip("/"), mode, single=single)
             case ArchivePart(target=target, strip=strip, source=source):
                 path = gathered.archives.get(part.digest) or self.archive(part)
                 return _named(read_archive(path, target=target.strip("/"), strip=strip), path, source)

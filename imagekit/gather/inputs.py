@@ -44,15 +44,15 @@ class OnDisk:
     folders: tuple[str, ...] = ()
     inside: bool | None = None
 
-    def items(self, target: str, mode: int | None) -> Iterator[Item]:
+    def items(self, target: str, mode: int | None, *, single: bool) -> Iterator[Item]:
         """As entries of a layer; contents are read as they are asked for."""
         tree = self.tree
         if self.inside is not None:
             within, rest = tree.split(self.folders)
             tree = within if self.inside else rest
-        if os.path.isdir(self.path):
-            return disk.from_folder(tree, self.path, target, mode=mode)
-        return disk.from_file(tree, self.path, target, mode=mode)
+        if single:
+            return disk.from_file(tree, self.path, target, mode=mode)
+        return disk.from_folder(tree, self.path, target, mode=mode)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +60,7 @@ class Gathered:
     """The inputs, and where what they name by digest lies on this disk."""
 
     inputs: Inputs
-    files: Mapping[Digest, OnDisk] = field(default_factory=dict)
+    files: Mapping[FilesPart, OnDisk] = field(default_factory=dict)
     archives: Mapping[Digest, str] = field(default_factory=dict)
 
 
@@ -82,7 +82,7 @@ class Gatherer:
         self, spec: PlatformSpec, locked: LockedPlatform, base: Image | None, layout: BaseLayout, certificates: bytes
     ) -> Gathered:
         """Look at all that the spec names on this disk; raises InvalidFile, or BuildFailed for what was built."""
-        found: dict[Digest, OnDisk] = {}
+        found: dict[FilesPart, OnDisk] = {}
         local: dict[Digest, str] = {}
         files, dependencies = self._files(spec, found)
         inputs = Inputs(
@@ -101,8 +101,8 @@ class Gatherer:
         """The digest of the files below a folder that match: what says whether a step has to run again."""
         return self._scan(str(folder), root, Patterns(include=patterns)).digest
 
-    def _bootstrap(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, found: dict[Digest, OnDisk]) -> FilesPart:
-        part = FilesPart(source=bootstrap.path, target=BOOTSTRAP, digest=None, mode=0o755)
+    def _bootstrap(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, found: dict[FilesPart, OnDisk]) -> FilesPart:
+        part = FilesPart(source=bootstrap.path, target=BOOTSTRAP, digest=None, single=True, mode=0o755)
         if spec.build and not self.is_built:
             return part
         try:
@@ -113,8 +113,9 @@ class Gatherer:
             raise InvalidFile(f"{bootstrap.path} is a folder, not a program", place=bootstrap.place)
         tree = self._scan(str(path), spec.root, Patterns())
         self._check_program(spec, bootstrap, path, tree)
-        found[tree.digest] = OnDisk(path=str(path), tree=tree)
-        return replace(part, digest=tree.digest)
+        part = replace(part, digest=tree.digest)
+        found[part] = OnDisk(path=str(path), tree=tree)
+        return part
 
     def _not_made(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, error: InvalidFile) -> ImagekitError:
         if not spec.build:
@@ -138,7 +139,7 @@ class Gatherer:
         self.cache.keep(_PROGRAMS, key, b"good")
 
     def _files(
-        self, spec: PlatformSpec, found: dict[Digest, OnDisk]
+        self, spec: PlatformSpec, found: dict[FilesPart, OnDisk]
     ) -> tuple[tuple[FilesPart, ...], tuple[FilesPart, ...]]:
         """The parts from disk, and those of their dependency folders."""
         rest: list[FilesPart] = []
@@ -148,10 +149,14 @@ class Gatherer:
                 path = str(paths.local(spec.root, item.source, item.place))
                 tree = self._scan(path, spec.root, Patterns(include=item.include, exclude=item.exclude), item.place)
                 for digest, inside in self._split(path, tree):
-                    part = FilesPart(source=item.source, target=_target(item, path), digest=digest, mode=item.mode)
-                    found[digest] = OnDisk(
-                        path=path, tree=tree, folders=self.language.dependency_folders, inside=inside
+                    part = FilesPart(
+                        source=item.source,
+                        target=_target(item, path),
+                        digest=digest,
+                        single=not os.path.isdir(path),
+                        mode=item.mode,
                     )
+                    found[part] = OnDisk(path=path, tree=tree, folders=self.language.dependency_folders, inside=inside)
                     (dependencies if inside else rest).append(part)
         return tuple(rest), tuple(dependencies)
 

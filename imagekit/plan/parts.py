@@ -14,16 +14,25 @@ UNBUILT: Final = "built at build time"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FilesPart:
-    """Files from disk: the tree `digest` goes to `target`; `mode` is forced when given."""
+    """Files from disk: the tree `digest` goes into `target`, or becomes it when it is `single`.
+
+    `mode` is forced on files when given.
+    """
 
     source: str
     target: str
     digest: Digest | None
+    single: bool = False
     mode: int | None = None
 
     def to_mapping(self) -> dict[str, Any]:
         """As it is keyed and printed; the source is only a name, the digest is what counts."""
-        return {"kind": "files", "target": self.target, "digest": _text(self.digest), "mode": _octal(self.mode)}
+        return {
+            "kind": "file" if self.single else "files",
+            "target": self.target,
+            "digest": _text(self.digest),
+            "mode": _octal(self.mode),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

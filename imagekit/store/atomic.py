@@ -57,7 +57,7 @@ def write_all(descriptor: int, data: bytes) -> None:
 def make_folders(path: str, mode: int = 0o700) -> None:
     """A folder and those above it that are missing, all with `mode` (`os.makedirs` gives it to the last one only)."""
     above = os.path.dirname(path)
-    if above != path and not os.path.isdir(above):
+    if above not in ("", path) and not os.path.isdir(above):
         make_folders(above, mode)
     try:
         os.mkdir(path, mode)
