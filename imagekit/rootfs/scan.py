@@ -20,7 +20,7 @@ from imagekit.rootfs.disk import hash_file
 from imagekit.rootfs.entry import shown, user_mode
 from imagekit.rootfs.patterns import IGNORE_FILE, IgnoreFile, Patterns
 from imagekit.rootfs.tree import Tree
-from imagekit.rootfs.walk import Found, Walk, check_regular, real_inside
+from imagekit.rootfs.walk import MAX_ENTRIES, Found, Walk, check_regular, real_inside
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -54,6 +54,7 @@ class Selection:
     root: str
     patterns: Patterns = field(default_factory=Patterns)
     left_out: frozenset[str] = frozenset()
+    limit: int = MAX_ENTRIES
 
     @property
     def key(self) -> str:
@@ -102,6 +103,7 @@ def _found(selection: Selection) -> tuple[list[Found], list[str]]:
         root=root,
         left_out=frozenset(map(os.path.realpath, selection.left_out)),
         matcher=selection.patterns.matcher(_ignore_files(folder, root)),
+        limit=selection.limit,
     ).found()
 
 

@@ -39,12 +39,16 @@ class _Folder:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Walk:
-    """`folder`, `root` and `left_out` are real paths; `matcher` is None where everything is wanted."""
+    """`folder`, `root` and `left_out` are real paths; `matcher` is None where everything is wanted.
+
+    `limit` is the number of files and directories that are taken.
+    """
 
     folder: str
     root: str
     left_out: frozenset[str] = frozenset()
     matcher: Matcher | None = None
+    limit: int = MAX_ENTRIES
 
     def found(self) -> tuple[list[Found], list[str]]:
         """Files and symlinks, sorted by path, and the paths of directories, sorted. Raises InvalidFile."""
@@ -61,9 +65,10 @@ class Walk:
                 if inner is not None:
                     waiting.append(inner)
                     directories.append(inner.prefix[:-1])
-            if len(files) + len(directories) > MAX_ENTRIES:
+            if len(files) + len(directories) > self.limit:
                 raise InvalidFile(
-                    f"{self.folder}: more than {MAX_ENTRIES:,} files", hint="name a folder with less in it"
+                    f"{self.folder}: more than {self.limit:,} files and directories",
+                    hint="name a folder with less in it",
                 )
         files.sort(key=_path)
         return files, self._wanted(directories)

@@ -241,6 +241,13 @@ def test_what_cannot_be_read_is_an_error(unprivileged):
     (unprivileged / "b").chmod(0o755)
 
 
+def test_the_number_of_files_and_directories_is_bounded(tmp_path):
+    make(tmp_path, {"a": "", "d/b": ""})
+    assert paths(tmp_path, limit=3) == ["a", "d", "d/b"]
+    with pytest.raises(InvalidFile, match="more than 2 files and directories"):
+        paths(tmp_path, limit=2)
+
+
 # Patterns
 
 
