@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from imagekit import images
@@ -47,6 +48,7 @@ class BaseReader:
 
         source, _ = self.source(locked.reference)
         with self.progress.task(f"reading the file names of {locked.reference}"):
-            layout = layout_of([lambda layer=layer: source.blob(layer) for layer in image.manifest.layers])
+            layers = [partial(source.blob, layer) for layer in image.manifest.layers]
+            layout = layout_of(layers, locked.reference)
         self.cache.keep(_LAYOUTS, key, layout_to_bytes(layout))
         return layout
