@@ -195,7 +195,7 @@ class MergedView:
         return BuildFailed(f"{self._source}: {what}", hint="do not use this image; it is not made as images are")
 
 
-def layout_of(layers: Sequence[Opener], source: str, *, limits: Limits | None = None) -> BaseLayout:
+def layout_of(layers: Sequence[Opener], source: str = "the base image", *, limits: Limits | None = None) -> BaseLayout:
     """The layout of a base whose facts are not known as data; reads all its layers."""
     return MergedView.from_layers(layers, source, limits=limits).layout()
 
