@@ -51,7 +51,9 @@ class _Patient(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int | None:
         """Read once; raises TimeoutError when the time is over."""
-        self._socket.settimeout(self._limits.seconds())
+        seconds = self._limits.seconds()
+        if self._socket.gettimeout() != seconds:  # setting it costs a system call each time
+            self._socket.settimeout(seconds)
         filled: int | None = self._raw.readinto(buffer)
         return filled
 

@@ -113,7 +113,7 @@ class Hosts:
             self,
             mirrors={**self.mirrors, **named},
             hosts=hosts,
-            ca_file=os.path.abspath(ca_file) if ca_file else self.ca_file,
+            ca_file=ca_file or self.ca_file,
         )
 
     def over(self, other: Hosts) -> Self:
@@ -260,7 +260,7 @@ def _host(name: str, table: Mapping[str, Any], file: str, environment: Mapping[s
     if insecure is not None and not isinstance(insecure, bool):
         raise InvalidFile(f"{file}: {where} insecure is true or false, not {cleaned(str(insecure))!r}")
     texts = {key: _text(value, file, f"{where} {key}") for key, value in table.items() if key != "insecure"}
-    folder, home = os.path.dirname(os.path.abspath(file)), environment.get("HOME", "")
+    folder, home = os.path.dirname(file), environment.get("HOME", "")
     for key in ("ca", "client_certificate", "client_key"):
         if path := texts.get(key):
             inside = os.path.join(home, path[2:]) if home and path.startswith("~/") else path

@@ -16,6 +16,7 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Opener
 from imagekit.store.access import Access, Scope
 from imagekit.store.answers import SMALL, Answer, Refused, Unanswered
+from imagekit.store.aws import is_ecr
 from imagekit.store.guard import Guard
 from imagekit.store.refusals import Deed, refused
 from imagekit.store.retry import passes
@@ -92,8 +93,13 @@ class Uploader:
         self._closed(session, descriptor)
 
     def session(self) -> Session:
-        """A new session."""
-        answer, guard = self.begin(self._scope, [])
+        """A new session. ECR may break the connection off where the repository does not exist."""
+        try:
+            answer, guard = self.begin(self._scope, [])
+        except Unanswered as error:
+            if is_ecr(self._deed.registry):
+                error.hint = f"{error.hint}; ECR also breaks off when there is no repository {self._deed.repository}"
+            raise
         if answer.status not in (201, 202):
             raise refused(answer, self._deed)
         return Session.from_answer(answer, guard)

@@ -95,3 +95,21 @@ def test_tls_goes_through_a_tunnel_that_the_proxy_may_refuse(server: Server, rep
     assert server.seen()[0] == "CONNECT registry.corp:443"
     assert server.requests[0].headers["proxy-authorization"].startswith("Basic ")
     assert "HTTPS_PROXY" in caught.value.hint
+
+
+def test_a_redirect_behind_a_proxy_is_followed_though_the_proxy_is_on_loopback(server: Server, repository):
+    """The peer is the proxy, which the user chose; where it goes from there, only it knows."""
+    environment = {"HTTP_PROXY": f"http://{server.host}"}
+    named = {"registry.corp:5000": Host(insecure=True), "cdn.corp": Host(insecure=True)}
+    server.fault("HEAD http://registry", faults.redirect("http://cdn.corp/blob"))
+    server.fault("HEAD http://cdn", faults.status(200))
+    assert repository("registry.corp:5000/app", hosts=Hosts(hosts=named, environment=environment)).has(blob_of(b"x"))
+
+
+def test_a_redirect_behind_a_proxy_is_still_judged_by_its_text(server: Server, repository):
+    hosts = Hosts(
+        hosts={"registry.corp:5000": Host(insecure=True)}, environment={"HTTP_PROXY": f"http://{server.host}"}
+    )
+    server.fault("HEAD http://registry", faults.redirect("https://169.254.169.254/latest"))
+    with pytest.raises(RemoteFailed, match="link-local"):
+        repository("registry.corp:5000/app", hosts=hosts).has(blob_of(b"x"))

@@ -190,6 +190,28 @@ class TestTime:
             list(response.pieces(9))
         assert time.monotonic() - started < 1
 
+    def test_a_server_that_does_not_read_is_left_after_the_idle_time(self, hurried: Transport, listening):
+        body = iter([b"x" * 65536] * 1024)
+        headers = {"Content-Length": str(65536 * 1024)}
+        started = time.monotonic()
+        with pytest.raises(Unanswered, match="did not answer in time"):
+            hurried.send(Request(method="PATCH", url=Url.parse(listening()), headers=headers, body=body))
+        assert time.monotonic() - started < 1.5
+
+    def test_the_answer_to_a_streamed_body_has_the_budget_again(self, hurried: Transport, server: Server):
+        def body() -> Iterator[bytes]:
+            for _ in range(5):
+                time.sleep(0.25)
+                yield b"x"
+
+        request = Request(method="POST", url=Url.parse(f"{server.url}/x"), headers={"Content-Length": "5"}, body=body())
+        assert hurried.send(request).status == 404
+        server.fault("POST", faults.endless(b"HTTP/1.1 200 OK\r\n", b"X", pause=0.1))
+        started = time.monotonic()
+        with pytest.raises(Unanswered, match="did not answer in time"):
+            hurried.send(replace(request, body=iter([b"12345"])))
+        assert time.monotonic() - started < 2
+
     def test_endless_continues_end(self, hurried: Transport, server: Server):
         server.fault("GET", faults.endless(b"", b"HTTP/1.1 100 Continue\r\n\r\n" * 100), times=9)
         with pytest.raises(Unanswered, match="did not answer in time"):

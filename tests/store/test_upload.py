@@ -10,7 +10,7 @@ import pytest
 from imagekit.errors import RemoteFailed, WrongDigest
 from imagekit.oci import media
 from imagekit.oci.descriptor import Descriptor
-from imagekit.store.hosts import Hosts
+from imagekit.store.hosts import Host, Hosts
 from imagekit.store.registry import Registry
 from tests.support import faults
 from tests.support.blobs import blob_of, manifest_of, opener
@@ -250,6 +250,15 @@ class TestRefusals:
         server.known = {"other"}
         with pytest.raises(RemoteFailed, match=rf"no such repository: {server.host}/app: NAME_UNKNOWN"):
             repository(f"{server.host}/app").put(BLOB, opener(DATA))
+
+    def test_a_connection_that_ecr_breaks_off_may_be_a_missing_repository(self, server: Server, repository: Open):
+        """The in-process registry is the proxy on the way to a registry with ECR's name."""
+        name = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+        hosts = Hosts(hosts={name: Host(insecure=True)}, environment={"HTTP_PROXY": f"http://{server.host}"})
+        server.fault("POST", faults.hang_up(), times=9)
+        with pytest.raises(RemoteFailed, match="the proxy gives no way") as caught:
+            repository(f"{name}/team/app", hosts=hosts).put(BLOB, opener(DATA))
+        assert "no repository team/app" in caught.value.hint
 
     def test_an_immutable_tag_is_said_to_be_one(self, server: Server, repository: Open):
         server.immutable = True
