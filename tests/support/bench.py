@@ -1,0 +1,176 @@
+"""A folder with a spec, a registry with base images, and the command line in between, all in this process."""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import io
+import json
+import tarfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagekit.cli import main
+from tests.support.bases import StandIn
+from tests.support.registry import Registry
+
+#: Where AWS's base images are, and where the stand-ins for them are in the registry of tests.
+PUBLIC = "public.ecr.aws"
+PROVIDED = "lambda/provided"
+SCRIPT = b"#!/bin/sh\nexit 0\n"
+#: The smallest spec that builds: a script that is there already.
+SPEC: Mapping[str, Any] = {
+    "name": "app",
+    "language": "custom",
+    "os": "al2023",
+    "bootstrap": {"path": "bootstrap"},
+}
+
+
+@functools.cache
+def base(family: str = "oci", architectures: tuple[str, ...] = ("amd64", "arm64"), size: int = 0) -> StandIn:
+    """A stand-in for an OS-only base image; made once, so it is not to be changed."""
+    return StandIn.make(family, architectures=architectures, size=size)
+
+
+def put(registry: Registry, image: StandIn, repository: str, tag: str) -> str:
+    """Put a base image into the registry without a request; the digest of its index."""
+    held = registry.repository(repository)
+    registry.blobs.update(image.blobs)
+    held.blobs |= set(image.blobs)
+    for digest, data in image.manifests.items():
+        held.manifests[digest] = (image.manifest_type, data)
+    return str(registry.add_manifest(repository, image.index, image.index_type, tag).digest)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        """What it printed for pipes."""
+        return self.out.splitlines()
+
+    @property
+    def document(self) -> Any:
+        """The same as JSON."""
+        return json.loads(self.out)
+
+    def ok(self) -> Outcome:
+        """Itself, if it ended well."""
+        assert self.code == 0, f"exit code {self.code}\n{self.err}"
+        return self
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A pushed platform image, with what its blobs hold."""
+
+    digest: str
+    manifest: Mapping[str, Any]
+    config: Mapping[str, Any]
+    blob: Callable[[str], bytes]
+
+    def layer(self, number: int) -> dict[str, tarfile.TarInfo]:
+        """The entries of a layer by name; the last is -1."""
+        with self.tar(number) as tar:
+            return {member.name: member for member in tar}
+
+    def tar(self, number: int) -> tarfile.TarFile:
+        """A layer, opened."""
+        data = gzip.decompress(self.blob(self.manifest["layers"][number]["digest"]))
+        return tarfile.open(fileobj=io.BytesIO(data))
+
+    def read(self, number: int, name: str) -> bytes:
+        """A file of a layer."""
+        with self.tar(number) as tar:
+            file = tar.extractfile(name)
+            assert file is not None
+            return file.read()
+
+
+class Bench:
+    """Write a spec and files, run commands, look at what came of it."""
+
+    def __init__(
+        self, folder: Path, registry: Registry, patch: pytest.MonkeyPatch, capture: pytest.CaptureFixture[str]
+    ) -> None:
+        self.folder = folder
+        self.registry = registry
+        self.patch = patch
+        self._capture = capture
+        patch.chdir(folder)
+        patch.setenv("IMAGEKIT_CACHE_DIR", str(folder.parent / "cache"))
+        patch.setenv("IMAGEKIT_MIRROR", f"{PUBLIC}={registry.host}")
+
+    @property
+    def lock(self) -> Path:
+        """The lock of the spec."""
+        return self.folder / "runtime.lock"
+
+    @property
+    def locked(self) -> Any:
+        """What the lock says."""
+        return json.loads(self.lock.read_text())
+
+    def write(self, path: str, data: str | bytes = b"", mode: int = 0o644) -> Path:
+        """A file below the folder."""
+        file = self.folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data.encode() if isinstance(data, str) else data)
+        file.chmod(mode)
+        return file
+
+    def spec(self, name: str = "runtime.yaml", /, **changes: Any) -> Path:
+        """Write the spec: SPEC with these keys; None leaves one out. JSON is YAML."""
+        document = {key: value for key, value in {**SPEC, **changes}.items() if value is not None}
+        if document.get("bootstrap") == {"path": "bootstrap"} and not (self.folder / "bootstrap").exists():
+            self.write("bootstrap", SCRIPT)
+        return self.write(name, json.dumps(document, indent=1))
+
+    def run(self, *arguments: str | Path) -> Outcome:
+        """Run a command line to its end."""
+        self._capture.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        out, err = self._capture.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Outcome(code=ended.value.code, out=out, err=err)
+
+    def repository(self, name: str = "team/app") -> str:
+        """A repository of the registry, as `--to` takes it."""
+        return f"{self.registry.host}/{name}"
+
+    def pushed(self, *arguments: str | Path) -> dict[str, Picture]:
+        """Build and push; the images by architecture."""
+        outcome = self.run("build", "--push", "--to", self.repository(), "--json", *arguments).ok()
+        return self.pictures(outcome.document["digests"])
+
+    def pictures(self, digests: Mapping[str, str], repository: str = "team/app") -> dict[str, Picture]:
+        """The images that these digests name, by architecture."""
+        return {name: self.picture(digest, repository) for name, digest in digests.items() if name != "index"}
+
+    def picture(self, digest: str, repository: str = "team/app") -> Picture:
+        """One image of a repository of the registry."""
+        held = self.registry.repository(repository)
+        manifest = json.loads(held.manifests[digest][1])
+
+        def blob(name: str) -> bytes:
+            assert name in held.blobs, f"{name} is not in {repository}"
+            return self.registry.blobs[name]
+
+        return Picture(digest=digest, manifest=manifest, config=json.loads(blob(manifest["config"]["digest"])), blob=blob)
+
+    def index(self, tag: str = "latest", repository: str = "team/app") -> Any:
+        """The document that a tag names."""
+        held = self.registry.repository(repository)
+        return json.loads(held.manifests[held.tags[tag]][1])
