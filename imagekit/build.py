@@ -18,10 +18,8 @@ from imagekit.plan.assemble import Layer
 from imagekit.plan.parts import ArchivePart, FilesPart, ImagePart, Part, SystemPart
 from imagekit.plan.plan import LayerPlan, Plan
 from imagekit.progress import Progress, Task
-from imagekit.rootfs.archive import read_archive
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rootfs.gzip import Codec
-from imagekit.rootfs.layer import write_layer
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -59,6 +57,8 @@ class Builder:
             return parallel.each(lambda item: self._make(*item, pool), wanted, self.workers)
 
     def _make(self, plan: LayerPlan, gathered: Gathered, architecture: str, pool: Executor) -> Layer:
+        from imagekit.rootfs.layer import write_layer
+
         with self.progress.task(f"{architecture} {plan.name}") as task, self.cache.writer() as writer:
             items = (item for part in plan.parts for item in self._items(part, gathered))
             layout = gathered.inputs.layout
@@ -77,6 +77,8 @@ class Builder:
                     raise Bug(f"{part.source} is built into a layer before it is there")
                 return gathered.files[part].items(target.strip("/"), mode, single=single)
             case ArchivePart(target=target, strip=strip, source=source):
+                from imagekit.rootfs.archive import read_archive
+
                 path = gathered.archives.get(part.digest) or self.archive(part)
                 return _named(read_archive(path, target=target.strip("/"), strip=strip), path, source)
             case ImagePart():

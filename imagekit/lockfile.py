@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from imagekit.errors import InvalidFile, Missing, StaleLock
 from imagekit.lock import Lock, Making, Request, differences, making_differences
-from imagekit.resolve import Resolver
 from imagekit.store import atomic
+
+if TYPE_CHECKING:
+    from imagekit.resolve import Resolver
 
 #: Bytes of a lock that are read.
 _MAX_SIZE: Final = 16 * 1024 * 1024

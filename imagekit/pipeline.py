@@ -16,9 +16,8 @@ from imagekit import __version__
 from imagekit.architecture import Architecture
 from imagekit.build import Builder
 from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
-from imagekit.gather.gather import Surroundings
+from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
-from imagekit.gather.image_files import ImageFiles
 from imagekit.gather.inputs import Gathered
 from imagekit.keep import Built, folder_of, keep, parcel
 from imagekit.lock import Lock
@@ -32,7 +31,6 @@ from imagekit.plan.plan import Plan
 from imagekit.plan.settings import settings
 from imagekit.progress import Progress
 from imagekit.project import Project
-from imagekit.resolve import Resolver
 from imagekit.spec.known import Validated
 from imagekit.store.places import Places
 
@@ -128,7 +126,7 @@ def build(session: Session, work: Project, lock: Lock, plans: Sequence[Plan], ga
         workers=session.workers,
         progress=session.progress,
         archive=lambda part: places.fetch.fetch(part.source, digest=part.digest, size=part.size).path,
-        image=ImageFiles(source=places.source, cache=session.cache, progress=session.progress).items,
+        image=lambda part: image_items(part, places.source, session.cache, session.progress),
     )
     made = builder.layers(plans, gathered)
     return Built(
@@ -189,6 +187,8 @@ def _plan(work: Project, lock: Lock, number: int, gathered: Gathered) -> Plan:
 
 
 def _renewal(session: Session, work: Project, compression: str | None) -> Callable[[Lock | None], Lock]:
+    from imagekit.resolve import Resolver
+
     places = session.places.below(work.spec.root)
     return renewal(
         Resolver(source=places.source, fetch=places.fetch),

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.gather import steps
 from imagekit.gather.base import BaseReader
 from imagekit.gather.inputs import Gathered, Gatherer
 from imagekit.lock import Lock
 from imagekit.making import certificates
 from imagekit.oci.ports import Cache, Source
+from imagekit.plan.parts import ImagePart
 from imagekit.progress import Progress
 from imagekit.project import Project
+from imagekit.rootfs.entry import Item
 from imagekit.spec.platform import PlatformSpec
 
 
@@ -42,9 +43,9 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
         is_built=build,
         static_only=project.base.static_only,
     )
-    if build:
+    if build and any(spec.build for spec in project.platforms):
         for spec in project.platforms:
-            steps.run(spec, project.language, _workshop(spec, gatherer, around))
+            _run_steps(spec, project, gatherer, around)
     reader = BaseReader(cache=around.cache, progress=around.progress, source=around.source)
     bundle = certificates(project.base)
     found = []
@@ -56,9 +57,20 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
     return tuple(found)
 
 
-def _workshop(spec: PlatformSpec, gatherer: Gatherer, around: Surroundings) -> steps.Workshop:
+def image_items(
+    part: ImagePart, source: Callable[[str], tuple[Source, str]], cache: Cache, progress: Progress
+) -> Iterator[Item]:
+    """The files that a part takes out of another image, as entries of a layer."""
+    from imagekit.gather.image_files import ImageFiles
+
+    return ImageFiles(source=source, cache=cache, progress=progress).items(part)
+
+
+def _run_steps(spec: PlatformSpec, project: Project, gatherer: Gatherer, around: Surroundings) -> None:
+    from imagekit.gather import steps
+
     own = {name: value for name, value in around.environment.items() if not name.startswith("IMAGEKIT_")}
-    return steps.Workshop(
+    workshop = steps.Workshop(
         machine=around.machine,
         environment=own,
         folder=around.folder,
@@ -66,3 +78,4 @@ def _workshop(spec: PlatformSpec, gatherer: Gatherer, around: Surroundings) -> s
         progress=around.progress,
         inputs=lambda folder, patterns: gatherer.digest_of(folder, patterns, os.path.abspath(spec.root)),
     )
+    steps.run(spec, project.language, workshop)

@@ -14,14 +14,16 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from imagekit.errors import Bug, Missing
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Writer
 from imagekit.store import atomic
 from imagekit.store.lease import Lease
-from imagekit.store.prune import Usage, prune, usage
+
+if TYPE_CHECKING:
+    from imagekit.store.prune import Usage
 
 _MAGIC: Final = b"imagekit record 1\n"
 _CHECK: Final = 16
@@ -105,6 +107,8 @@ class DiskCache:
 
     def size(self) -> Usage:
         """How much it holds."""
+        from imagekit.store.prune import usage
+
         return usage(self.folder)
 
     def prune(self, *, older_than: float | None = None, max_size: int | None = None) -> Usage:
@@ -112,6 +116,8 @@ class DiskCache:
 
         While another process uses the cache, what it may be using (all of the last two days) stays.
         """
+        from imagekit.store.prune import prune
+
         with self._lease.exclusive() as alone:
             return prune(self.folder, now=self._now(), older_than=older_than, max_size=max_size, alone=alone)
 
