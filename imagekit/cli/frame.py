@@ -38,16 +38,14 @@ def option(*declarations: str, **settings: Any) -> Callable[[_Function], _Functi
     return click.option(*declarations, cls=Option, **settings)
 
 
-class Command(click.Command):
-    """A command; it also takes the options of every command."""
+class _WithGlobals(click.Command):
+    """Takes the options of every command beside its own."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Its own parameters, the global ones, --help."""
         own = super().get_params(ctx)
         return [*own[:-1], *GLOBAL, *own[-1:]]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Its own options first, those of every command in a section of their own."""
         everything = [one for one in self.get_params(ctx) if isinstance(one, click.Option)]
         own = [one for one in everything if one not in GLOBAL]
         for title, options in (("Options", own), ("Options of every command", GLOBAL)):
@@ -55,15 +53,29 @@ class Command(click.Command):
                 formatter.write_dl([record for one in options if (record := one.get_help_record(ctx))])
 
 
-class Group(click.Group):
+class Command(_WithGlobals):
+    """A command."""
+
+
+class Group(_WithGlobals, click.Group):
     """A command with commands of its own."""
 
     command_class = Command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands come last."""
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
 
 
 def command(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Command]:
     """A command under the name that the table has; the docstring is its help."""
     return click.command(name, cls=Command, **settings)
+
+
+def group(name: str, **settings: Any) -> Callable[[Callable[..., Any]], Group]:
+    """A group under the name that the table has."""
+    return click.group(name, cls=Group, **settings)
 
 
 def pass_session(function: _Function) -> _Function:

@@ -9,12 +9,13 @@ import click
 
 from imagekit import __version__
 from imagekit.cli.commands import COMMANDS, GROUPS
-from imagekit.cli.frame import Group, global_options
+from imagekit.cli.frame import global_options
 from imagekit.cli.session import Session
 from imagekit.errors import UsageError
 
-_NAME: Final = "imagekit"
-_COMPLETE: Final = "_IMAGEKIT_COMPLETE"
+#: As it is typed, and the variable in which a shell asks for completions.
+NAME: Final = "imagekit"
+COMPLETE: Final = "_IMAGEKIT_COMPLETE"
 _EPILOG: Final = """\
 Every option is also a variable: IMAGEKIT_ and its name, such as IMAGEKIT_MIRROR; lists have commas.
 
@@ -23,7 +24,7 @@ Exit codes: 0 done; 1 something was found; 2 the spec or the command line is not
 """
 
 
-class _Root(Group):
+class _Root(click.Group):
     """Commands out of the table."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -66,7 +67,7 @@ class _Root(Group):
 def root() -> click.Command:
     """The command `imagekit`."""
     return _Root(
-        _NAME,
+        NAME,
         params=[*global_options(from_environment=True), _version_option()],
         help="Container images for AWS Lambda custom runtimes: one YAML file in, a multi-arch image out.",
         epilog=_EPILOG,
@@ -78,15 +79,15 @@ def root() -> click.Command:
 
 def invoke(arguments: Sequence[str], session: Session) -> int:
     """Run the command that the arguments name; returns the exit code, raises what the command raises."""
-    if instruction := session.environment.get(_COMPLETE):
+    if instruction := session.environment.get(COMPLETE):
         from click.shell_completion import shell_complete
 
-        return shell_complete(root(), {}, _NAME, _COMPLETE, instruction)
+        return shell_complete(root(), {}, NAME, COMPLETE, instruction)
     if not arguments:
-        click.echo(root().make_context(_NAME, [], obj=session).get_help(), err=True)
+        click.echo(root().make_context(NAME, [], obj=session).get_help(), err=True)
         return UsageError.exit_code
     try:
-        with root().make_context(_NAME, list(arguments), obj=session) as context:
+        with root().make_context(NAME, list(arguments), obj=session) as context:
             context.command.invoke(context)
     except click.exceptions.Exit as stop:
         return stop.exit_code
@@ -96,7 +97,7 @@ def invoke(arguments: Sequence[str], session: Session) -> int:
 def _version_option() -> click.Option:
     def show(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
         if value and not context.resilient_parsing:
-            click.echo(f"{_NAME} {__version__}")
+            click.echo(f"{NAME} {__version__}")
             context.exit()
 
     return click.Option(

@@ -61,7 +61,8 @@ class Session:
         """Mirrors and hosts for the spec at this path, by default for the current folder; raises InvalidFile."""
         from imagekit.cli.configuration import read_hosts
 
-        hosts = read_hosts(os.path.dirname(os.path.abspath(spec or "x")), self.environment)
+        folder = os.path.dirname(os.path.abspath(spec)) if spec else os.getcwd()
+        hosts = read_hosts(folder, self.environment)
         options = self.options
         return hosts.given(mirrors=options.mirror, insecure=options.insecure, ca_file=options.ca_file)
 
