@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from imagekit.errors import UsageError
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from pathlib import Path
 from typing import Any, Final, Self
@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from imagekit import data, datafile
 from imagekit.findings import Finding, Place, Severity
 from imagekit.rootfs.base_layout import BaseLayout, Directory
+from imagekit.values import dataclass
 
 _FILE: Final = "base.yaml"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from imagekit import parallel
@@ -20,6 +19,7 @@ from imagekit.plan.plan import LayerPlan, Plan
 from imagekit.progress import Progress, Task
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rootfs.gzip import Codec
+from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

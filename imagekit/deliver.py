@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from imagekit import parallel
@@ -19,6 +18,7 @@ from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Document, Opener, Sink
 from imagekit.progress import Progress, Task
+from imagekit.values import dataclass
 
 #: Characters that a tag may have so that the longest suffix still fits into a registry's 128.
 MAX_TAG: Final = 121

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+
+from imagekit.values import dataclass
 
 #: Every code, once and for ever, with what it stands for. Families: 00 text, 01 spec, 02 base image and language,
 #: 03 files on their way into the image, 04 the finished image.
@@ -29,6 +30,19 @@ CODES: dict[str, str] = {
     "IK0203": "the operating system is past its end of life",
     "IK0204": "the language is not available on this operating system",
     "IK0205": "the lock was made for another spec or another imagekit",
+    "IK0450": "bytes that are not those of their digest",
+    "IK0451": "a size that is not the one in the descriptor",
+    "IK0452": "a layer that does not unpack to its diff ID",
+    "IK0453": "layers and diff IDs that differ in number",
+    "IK0454": "media types that do not go together",
+    "IK0455": "a layer that is not gzip",
+    "IK0456": "a history that does not fit the layers",
+    "IK0457": "a manifest that is too large for Lambda",
+    "IK0458": "a platform that is missing, wrong or unknown to Lambda",
+    "IK0459": "an image without a command",
+    "IK0460": "a manifest, an index or a config that is missing or cannot be read",
+    "IK0461": "layers that are too large for Lambda",
+    "IK0462": "an index entry that is no image, or one too many for its platform",
 }
 
 

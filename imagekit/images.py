@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from imagekit.architecture import Architecture
 from imagekit.errors import RemoteFailed
 from imagekit.oci import media
@@ -14,6 +12,7 @@ from imagekit.oci.index import Index
 from imagekit.oci.manifest import MAX_SIZE, Manifest
 from imagekit.oci.platform import Platform
 from imagekit.oci.ports import Document, Source
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

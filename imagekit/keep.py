@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +22,7 @@ from imagekit.store import atomic
 from imagekit.store.layout import Layout
 from imagekit.store.layout_sink import LayoutSink, reading, writing_sparse
 from imagekit.store.places import ARCHIVE, LAYOUT, Places
+from imagekit.values import dataclass
 
 #: The folder beside a spec that holds what imagekit makes; it ignores itself.
 FOLDER: Final = ".imagekit"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -11,6 +11,7 @@ from imagekit import data, datafile
 from imagekit.architecture import Architecture
 from imagekit.spec.known import LanguageWords
 from imagekit.spec.model import Bootstrap, PerArchitecture, Spec, Step
+from imagekit.values import dataclass
 
 _FILE: Final = "language.yaml"
 

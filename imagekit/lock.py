@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field, replace
 from typing import Any, Final, Self
 
 from imagekit.errors import InvalidFile, StaleLock
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
+from imagekit.values import dataclass
 
 FORMAT: Final = 1
 
@@ -105,7 +106,7 @@ class LockedPlatform:
         base = document.get("base")
         return cls(
             architecture=architecture,
-            base=LockedImage.from_mapping(base["reference"], base) if base else None,
+            base=LockedImage.from_mapping(_text(base["reference"]), base) if base else None,
             images={name: LockedImage.from_mapping(name, item) for name, item in document.get("images", {}).items()},
             archives={
                 url: LockedArchive(url=url, digest=Digest.from_hex(item["sha256"]), size=int(item["size"]))
@@ -189,6 +190,10 @@ class Lock:
         }
         return (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode("utf-8")
 
+    def says_the_same_as(self, other: Lock) -> bool:
+        """True when only who wrote them, and when, differs."""
+        return replace(self, imagekit=other.imagekit, created=other.created) == other
+
     def platform(self, architecture: str) -> LockedPlatform | None:
         """What was locked for an architecture."""
         return next((item for item in self.platforms if item.architecture == architecture), None)
@@ -201,6 +206,16 @@ class Lock:
         return locked
 
 
+def missing(lock: Lock, request: Request) -> tuple[str, ...]:
+    """What nothing can be built without and the lock does not have, in sentences."""
+    pairs = [(locked, item) for item in request.platforms if (locked := lock.platform(item.architecture))]
+    bases = [item for locked, item in pairs if bool(locked.base) != bool(item.base)]
+    return (
+        *(f"{item.architecture}: {'no base' if item.base else 'a base'} is locked" for item in bases),
+        *(sentence for locked, item in pairs for sentence in _unlocked(locked, item)),
+    )
+
+
 def differences(lock: Lock, request: Request, making: Making) -> tuple[str, ...]:
     """Why the lock is stale, in sentences; empty when it is not. Reads nothing but its arguments."""
     return (*_request_differences(lock, request), *making_differences(lock.making, making))
@@ -210,12 +225,12 @@ def making_differences(locked: Making, making: Making) -> tuple[str, ...]:
     """Where this imagekit would make other bytes than the lock says."""
     found = []
     if locked.codec != making.codec:
-        found.append(f"the lock's layers are compressed by {locked.codec}, this imagekit's by {making.codec}")
+        found.append(f"the lock's layers are compressed by {locked.codec}, this run's would be by {making.codec}")
     if locked.layer_format != making.layer_format:
         found.append(f"the lock is for layer format {locked.layer_format}, this imagekit writes {making.layer_format}")
     names = sorted(locked.generated.keys() | making.generated.keys())
     other = [name for name in names if locked.generated.get(name) != making.generated.get(name)]
-    return (*found, *(f"the {name} of this imagekit is not the one in the lock" for name in other))
+    return (*found, *(f"this imagekit would put another version of the {name} into the image" for name in other))
 
 
 def _request_differences(lock: Lock, request: Request) -> Iterator[str]:
@@ -239,16 +254,18 @@ def _platform_differences(lock: Lock, request: PlatformRequest) -> Iterator[str]
         return
     base = locked.base.reference if locked.base else ""
     if base != request.base:
-        yield f"{where}: the base is {request.base or 'empty'}, locked is {base or 'an empty one'}"
-    for reference in request.images:
-        if reference not in locked.images:
-            yield f"{where}: the image {reference} is not locked"
+        yield f"{where}: the base is {request.base or 'an empty one'}, locked is {base or 'an empty one'}"
+    yield from _unlocked(locked, request)
     for url, sha256 in request.archives.items():
         archive = locked.archives.get(url)
-        if archive is None:
-            yield f"{where}: the archive {url} is not locked"
-        elif sha256 and sha256 != archive.digest.hex:
+        if archive and sha256 and sha256 != archive.digest.hex:
             yield f"{where}: the archive {url} has another sha256 in the spec"
+
+
+def _unlocked(locked: LockedPlatform, request: PlatformRequest) -> Iterator[str]:
+    where = request.architecture
+    yield from (f"{where}: the image {name} is not locked" for name in request.images if name not in locked.images)
+    yield from (f"{where}: the archive {url} is not locked" for url in request.archives if url not in locked.archives)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -281,6 +298,13 @@ def _bytes_of(platform: LockedPlatform) -> dict[str, str]:
     images = [image for image in (platform.base, *platform.images.values()) if image]
     found = {image.reference: str(image.index or image.manifest) for image in images}
     return found | {url: str(archive.digest) for url, archive in platform.archives.items()}
+
+
+def _text(value: object) -> str:
+    """A text that is one already; raises TypeError."""
+    if not isinstance(value, str):
+        raise TypeError(f"{str(value)[:40]} is no text")
+    return value
 
 
 def _time(text: object) -> str:

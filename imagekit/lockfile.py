@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from imagekit.errors import InvalidFile, Missing, StaleLock
-from imagekit.lock import Lock, Making, Request, differences, making_differences
+from imagekit.errors import InvalidFile, Missing, StaleLock, UsageError
+from imagekit.lock import Lock, Making, Request, differences, making_differences, missing
+from imagekit.making import is_known
 from imagekit.store import atomic
-
-if TYPE_CHECKING:
-    from imagekit.resolve import Resolver
+from imagekit.values import dataclass
 
 #: Bytes of a lock that are read.
 _MAX_SIZE: Final = 16 * 1024 * 1024
@@ -62,38 +59,31 @@ class LockFile:
                 hint="make room or the folder writable, or commit a lock that fits and build with --locked",
             ) from error
 
-    def use(self, use: Use, request: Request, making: Making, renew: Callable[[Lock | None], Lock]) -> Lock:
-        """The lock to build from; `renew` makes one out of the old one. Raises StaleLock as `use` says."""
-        lock = self.read()
+    def usable(self, lock: Lock | None, use: Use, request: Request, making: Making) -> Lock | None:
+        """The lock, if it can be built from as it is; None when a new one is needed. Raises StaleLock as `use` says."""
         if use is Use.FROZEN:
-            return self._frozen(lock, making)
-        why = differences(lock, request, making) if lock else ("there is no lock",)
+            return self._frozen(lock, request, making)
+        why = differences(lock, request, making) if lock else ()
         if lock and not why:
             return lock
         if use is Use.LOCKED:
-            raise StaleLock(f"{self.path} does not fit: {'; '.join(why)}")
-        renewed = renew(lock)
-        self.write(renewed)
-        return renewed
+            raise StaleLock(f"{self.path} does not fit: {'; '.join(why)}" if lock else f"there is no {self.path}")
+        return None
 
-    def _frozen(self, lock: Lock | None, making: Making) -> Lock:
+    def _frozen(self, lock: Lock | None, request: Request, making: Making) -> Lock:
         if lock is None:
             raise StaleLock(f"there is no {self.path}, and --frozen resolves nothing")
+        if lock.making.codec != making.codec and is_known(lock.making.codec):
+            raise UsageError(
+                f"--frozen builds as {self.path} says, by {lock.making.codec}",
+                hint="leave --compression out, or build without --frozen to lock another one",
+            )
         why = making_differences(lock.making, making)
         if why:
             raise StaleLock(
                 f"{self.path} cannot be met by imagekit {self.version}: {'; '.join(why)}",
                 hint=f"install imagekit {lock.imagekit}, which wrote it, or run `imagekit lock`",
             )
+        if lacking := missing(lock, request):
+            raise StaleLock(f"{self.path} has not all that is needed: {'; '.join(lacking)}")
         return lock
-
-
-def renewal(
-    resolver: Resolver, request: Request, making: Making, *, created: str, version: str
-) -> Callable[[Lock | None], Lock]:
-    """What makes a lock out of an old one or none: what is still right stays as it is."""
-
-    def renew(known: Lock | None) -> Lock:
-        return resolver.lock(request, making, known=known, created=created, version=version)
-
-    return renew

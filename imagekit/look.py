@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from imagekit.architecture import by_oci
@@ -15,6 +14,7 @@ from imagekit.oci.image import Image
 from imagekit.oci.index import Index
 from imagekit.oci.manifest import Manifest
 from imagekit.oci.ports import Document, Source
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -26,6 +26,11 @@ def codec(lock: Lock) -> Codec:
     return _codecs().get(lock.making.codec, Codec.named(COMPRESSIONS[0]))
 
 
+def is_known(name: str) -> bool:
+    """True for a codec, by its name in a lock, that this imagekit has."""
+    return name in _codecs()
+
+
 def making(base: Base, compression: str | None, known: Lock | None) -> Making:
     """How this imagekit makes the image: as asked, else as the lock says, else by default."""
     if compression:

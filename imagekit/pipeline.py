@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -20,8 +19,8 @@ from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
 from imagekit.keep import Built, folder_of, keep, parcel
-from imagekit.lock import Lock
-from imagekit.lockfile import LockFile, Use, renewal
+from imagekit.lock import Lock, Making, Request
+from imagekit.lockfile import LockFile, Use
 from imagekit.making import codec, created, making
 from imagekit.oci.ports import Cache
 from imagekit.oci.reference import Reference
@@ -33,6 +32,7 @@ from imagekit.progress import Progress
 from imagekit.project import Project
 from imagekit.spec.known import Validated
 from imagekit.store.places import Places
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,17 +72,27 @@ def project(
     ).only(platforms)
 
 
-def resolve(session: Session, work: Project, use: Use, compression: str | None = None) -> Lock:
-    """The lock to build from, written beside the spec when it is new."""
-    file = lock_file(work)
-    wanted = making(work.base, compression, file.read())
-    return file.use(use, work.request, wanted, _renewal(session, work, compression))
+def resolve(session: Session, work: Project, use: Use, compression: str | None = None, *, write: bool = True) -> Lock:
+    """The lock to build from; a new one keeps what is still right of the old one, and is written beside the spec."""
+    file, request = lock_file(work), work.request
+    known = file.read()
+    wanted = making(work.base, compression, known)
+    usable = file.usable(known, use, request, wanted)
+    if usable:
+        return usable
+    lock = _resolved(session, work, request, wanted, known)
+    if write:
+        file.write(lock)
+    return lock
 
 
 def upgrade(session: Session, work: Project, compression: str | None = None) -> Lock:
-    """A lock with everything resolved anew, written beside the spec."""
-    lock = fresh(session, work, compression)
-    lock_file(work).write(lock)
+    """A lock with everything resolved anew, written beside the spec unless it says the same as the old one."""
+    file = lock_file(work)
+    known, lock = file.read(), fresh(session, work, compression)
+    if known and known.says_the_same_as(lock):
+        return known
+    file.write(lock)
     return lock
 
 
@@ -93,7 +103,8 @@ def lock_file(work: Project) -> LockFile:
 
 def fresh(session: Session, work: Project, compression: str | None = None) -> Lock:
     """What a lock would hold if it were made now; nothing is written."""
-    return _renewal(session, work, compression)(None)
+    wanted = making(work.base, compression, lock_file(work).read())
+    return _resolved(session, work, work.request, wanted, None)
 
 
 def gather(session: Session, work: Project, lock: Lock, *, build: bool) -> tuple[Gathered, ...]:
@@ -186,14 +197,11 @@ def _plan(work: Project, lock: Lock, number: int, gathered: Gathered) -> Plan:
     )
 
 
-def _renewal(session: Session, work: Project, compression: str | None) -> Callable[[Lock | None], Lock]:
+def _resolved(session: Session, work: Project, request: Request, wanted: Making, known: Lock | None) -> Lock:
+    """A new lock. Only here SOURCE_DATE_EPOCH is read: what was locked has its time already."""
     from imagekit.resolve import Resolver
 
     places = session.places.below(work.spec.root)
-    return renewal(
-        Resolver(source=places.source, fetch=places.fetch),
-        work.request,
-        making(work.base, compression, lock_file(work).read()),
-        created=created(session.environment, session.now()),
-        version=__version__,
-    )
+    time = created(session.environment, session.now())
+    resolver = Resolver(source=places.source, fetch=places.fetch)
+    return resolver.lock(request, wanted, known=known, created=time, version=__version__)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from typing import Self
 
@@ -20,6 +20,7 @@ from imagekit.spec.load import load
 from imagekit.spec.model import Spec
 from imagekit.spec.platform import PlatformFromImage, PlatformSpec
 from imagekit.spec.syntax import is_url
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 from imagekit import images
 from imagekit.architecture import by_name
@@ -11,6 +10,7 @@ from imagekit.errors import WrongChecksum
 from imagekit.lock import Lock, LockedArchive, LockedImage, LockedPlatform, Making, PlatformRequest, Request
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Fetch, Source
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,10 +25,7 @@ class Resolver:
         platforms = tuple(
             self._platform(item, known.platform(item.architecture) if known else None) for item in request.platforms
         )
-        lock = Lock(imagekit=version, created=created, request=request.digest, making=making, platforms=platforms)
-        if known and replace(known, imagekit=version) == replace(lock, created=known.created):
-            return known
-        return lock
+        return Lock(imagekit=version, created=created, request=request.digest, making=making, platforms=platforms)
 
     def _platform(self, request: PlatformRequest, known: LockedPlatform | None) -> LockedPlatform:
         known = known or LockedPlatform(architecture=request.architecture)

@@ -7,13 +7,13 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
 from imagekit import data, datafile, language
 from imagekit.cli.options import SPEC_FILE
 from imagekit.errors import InvalidFile
+from imagekit.values import dataclass
 
 _NAME: Final = re.compile(r"^name:[ \t]*\S+", re.MULTILINE)
 #: Characters of a name (`name` in the schema).

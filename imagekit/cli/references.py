@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from imagekit.architecture import by_oci
@@ -11,6 +10,7 @@ from imagekit.cli import github
 from imagekit.cli.session import Session, write, write_json
 from imagekit.deliver import Parcel
 from imagekit.errors import UsageError
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from imagekit.cli.console import Console
 from imagekit.findings import Finding
+from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from imagekit.progress import Progress

@@ -6,7 +6,6 @@ import os
 import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from imagekit import pipeline
@@ -16,6 +15,7 @@ from imagekit.errors import FindingsError, UsageError
 from imagekit.oci.ports import Cache
 from imagekit.project import Project
 from imagekit.store.places import Places
+from imagekit.values import dataclass
 
 _VALID: Final = "valid-spec"
 #: The tag where neither the command line nor the spec names one.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -17,6 +16,7 @@ from imagekit.oci.ports import Cache, Source
 from imagekit.plan.layers import check_base
 from imagekit.progress import Progress
 from imagekit.rootfs.base_layout import BaseLayout
+from imagekit.values import dataclass
 
 _LAYOUTS: Final = "base-layout"
 

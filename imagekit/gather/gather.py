@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.gather.base import BaseReader
@@ -17,6 +16,7 @@ from imagekit.progress import Progress
 from imagekit.project import Project
 from imagekit.rootfs.entry import Item
 from imagekit.spec.platform import PlatformSpec
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

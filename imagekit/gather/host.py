@@ -8,11 +8,11 @@ import subprocess
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from imagekit.errors import BuildFailed
+from imagekit.values import dataclass
 
 #: Lines of a failed step's output that are shown.
 _TAIL: Final = 30

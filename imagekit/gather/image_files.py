@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -17,6 +16,7 @@ from imagekit.rootfs.entry import Item
 from imagekit.rootfs.from_image import ImagePath, from_image
 from imagekit.rootfs.patterns import Patterns
 from imagekit.rootfs.whiteouts import MergedView
+from imagekit.values import dataclass
 
 _PIECE: Final = 1 << 18
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ from imagekit.rootfs.scan import Selection, scan
 from imagekit.rootfs.tree import Tree
 from imagekit.spec.model import FromDisk
 from imagekit.spec.platform import PlatformArchive, PlatformBootstrap, PlatformFromImage, PlatformSpec
+from imagekit.values import dataclass
 
 #: Where Lambda looks for the program that it starts.
 BOOTSTRAP: Final = "/var/runtime/bootstrap"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +19,7 @@ from imagekit.progress import Progress
 from imagekit.spec import placeholders
 from imagekit.spec.model import Step
 from imagekit.spec.platform import PlatformSpec
+from imagekit.values import dataclass
 
 _KIND: Final = "host-step"
 #: Seconds that a tool gets to answer a probe.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Self
 
 from imagekit.errors import RemoteFailed
@@ -12,6 +12,7 @@ from imagekit.oci.canonical import Json
 from imagekit.oci.descriptor import text_mapping
 from imagekit.oci.digest import Digest
 from imagekit.oci.platform import Platform
+from imagekit.values import dataclass
 
 #: Fields of `config` that are carried over from a base untouched. `OnBuild`, `Healthcheck`, `Shell` and Docker's
 #: ids mean nothing to an image that nobody builds on with a Dockerfile.

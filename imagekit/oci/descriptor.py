@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Final, Self
 
 from imagekit.errors import RemoteFailed
@@ -11,6 +11,7 @@ from imagekit.oci import media
 from imagekit.oci.canonical import Json
 from imagekit.oci.digest import Digest
 from imagekit.oci.platform import Platform
+from imagekit.values import dataclass
 
 #: No blob of an image can be larger: Lambda takes 10 GB for all layers together.
 MAX_SIZE: Final = 64 * 1024**3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 from imagekit.errors import RemoteFailed
@@ -11,6 +10,7 @@ from imagekit.oci.config import Config
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.manifest import Manifest
 from imagekit.oci.platform import Platform
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Self
 
 from imagekit.errors import RemoteFailed
@@ -11,6 +11,7 @@ from imagekit.oci import canonical, media
 from imagekit.oci.canonical import Json
 from imagekit.oci.descriptor import Descriptor, text_mapping
 from imagekit.oci.platform import Platform
+from imagekit.values import dataclass
 
 _MAX_MANIFESTS: Final = 1_000
 #: Build tools mark their attestations so (`vnd.docker.reference.type: attestation-manifest`).

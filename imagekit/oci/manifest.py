@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Self
 
 from imagekit.errors import RemoteFailed
 from imagekit.oci import canonical, media
 from imagekit.oci.canonical import Json
 from imagekit.oci.descriptor import Descriptor, text_mapping
+from imagekit.values import dataclass
 
 #: Lambda refuses a manifest of this many bytes or more.
 LAMBDA_LIMIT: Final = 25_400

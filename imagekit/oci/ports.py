@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from imagekit.architecture import by_name
 from imagekit.errors import BuildFailed
@@ -16,6 +16,7 @@ from imagekit.oci.index import Index
 from imagekit.oci.manifest import LAMBDA_LIMIT, Manifest
 from imagekit.oci.platform import Platform
 from imagekit.plan.plan import Plan
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from imagekit.oci.image import Image
 from imagekit.plan.parts import ArchivePart, FilesPart, ImagePart
 from imagekit.rootfs.base_layout import BaseLayout
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 from imagekit.oci.digest import Digest
+from imagekit.values import dataclass
 
 #: What a digest is when the file has yet to be made by a host step.
 UNBUILT: Final = "built at build time"

@@ -7,12 +7,12 @@ the base it meets, by which codec. Two platforms with an equal part share the la
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
 from imagekit.plan.parts import UNBUILT, FilesPart, Part
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Self
 
 from imagekit.errors import BuildFailed
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
 from imagekit.rootfs.entry import MTIME, Entry, Kind, shown
+from imagekit.values import dataclass
 
 #: As many symlinks as Linux follows for one path (path_resolution(7)).
 MAX_LINKS: Final = 40

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Final, Protocol
 
 from imagekit.errors import BuildFailed
 from imagekit.oci.digest import Digest
+from imagekit.values import dataclass
 
 #: The mtime of files from disk and of generated entries, in seconds: 1980-01-01T00:00:00Z, the first that zip holds.
 MTIME: Final = 315_532_800

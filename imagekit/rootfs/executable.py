@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import BinaryIO, Final, Self
 
 from imagekit.architecture import ARCHITECTURES, Architecture
+from imagekit.values import dataclass
 
 _ELF_MAGIC: Final = b"\x7fELF"
 #: Program header type of the path of the dynamic loader (System V ABI, "Program Header").

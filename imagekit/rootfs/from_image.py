@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from imagekit.errors import BuildFailed, InvalidFile
 from imagekit.oci.ports import Opener
@@ -12,6 +12,7 @@ from imagekit.rootfs.entry import Entry, Item, Kind, checked, shown, user_mode
 from imagekit.rootfs.patterns import Matcher, Patterns
 from imagekit.rootfs.tar_reader import Limits, MemberKind
 from imagekit.rootfs.whiteouts import MergedView, Place, descend, read_layer
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,13 +10,13 @@ import hashlib
 import struct
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from zlib_ng import __version__ as zlib_ng_version
 from zlib_ng import zlib_ng
 
 from imagekit.oci.digest import Digest
+from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

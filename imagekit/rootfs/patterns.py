@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Final
 
 from imagekit.errors import InvalidFile
+from imagekit.values import dataclass
 
 #: A folder's patterns of what never goes into an image; beside `exclude`, and below it in no way different.
 IGNORE_FILE: Final = ".imagekitignore"

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from imagekit.errors import InvalidFile
@@ -21,6 +21,7 @@ from imagekit.rootfs.entry import shown, user_mode
 from imagekit.rootfs.patterns import IGNORE_FILE, IgnoreFile, Patterns
 from imagekit.rootfs.tree import Tree
 from imagekit.rootfs.walk import MAX_ENTRIES, Found, Walk, check_regular, real_inside
+from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor

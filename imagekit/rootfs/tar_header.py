@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, Self
+
+from imagekit.values import dataclass
 
 BLOCK: Final = 512
 #: pax headers (local, global, Solaris' own), GNU long names and long link targets.

@@ -7,7 +7,6 @@ gives the same members under every Python.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -16,6 +15,7 @@ from imagekit.rootfs import tar_header
 from imagekit.rootfs.decompression import Damaged, Decompressed
 from imagekit.rootfs.entry import Readable, shown
 from imagekit.rootfs.tar_header import BLOCK, Header
+from imagekit.values import dataclass
 
 _PIECE: Final = 1 << 20
 #: Of one extension header (a pax header, a GNU long name) in bytes, and of those before one member.

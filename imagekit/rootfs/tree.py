@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any, Self
 
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
 from imagekit.rootfs.entry import Kind
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import posixpath
 import stat
-from dataclasses import dataclass
 from typing import Final
 
 from imagekit.errors import InvalidFile
 from imagekit.rootfs.entry import WHITEOUT, problem_of, shown
 from imagekit.rootfs.patterns import IGNORE_FILE, Matcher
+from imagekit.values import dataclass
 
 MAX_ENTRIES: Final = 1_000_000
 #: Never in an image, at any depth.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from imagekit.findings import Finding, Place
 from imagekit.spec.node import Entry, MappingNode, Node, ScalarNode, SequenceNode
 from imagekit.spec.secret import redact, shown
+from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

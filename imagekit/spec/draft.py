@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from imagekit.architecture import ARCHITECTURES
@@ -12,6 +12,7 @@ from imagekit.spec import placeholders, syntax
 from imagekit.spec.known import LanguageWords
 from imagekit.spec.node import Path
 from imagekit.spec.secret import hidden
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

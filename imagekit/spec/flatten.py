@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Protocol, TypeAlias, TypeVar
 
 from imagekit.architecture import Architecture
@@ -14,6 +14,7 @@ from imagekit.spec.draft import placed
 from imagekit.spec.model import Archive, Bootstrap, FromDisk, FromImage, PerArchitecture, Push, Spec
 from imagekit.spec.placeholders import expand
 from imagekit.spec.platform import PlatformArchive, PlatformBootstrap, PlatformFromImage, PlatformSpec
+from imagekit.values import dataclass
 
 _Check: TypeAlias = Callable[[str], syntax.Problem | None]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os.path
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from imagekit import __version__
@@ -18,6 +18,7 @@ from imagekit.spec.draft import Draft
 from imagekit.spec.known import Known, Validated
 from imagekit.spec.model import Spec
 from imagekit.spec.node import MappingNode, Path, dotted, walk, without
+from imagekit.values import dataclass
 
 #: Findings of one spec that are listed.
 MAX_FINDINGS: Final = 100

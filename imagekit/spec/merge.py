@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
 
 from imagekit.findings import Finding, Place
@@ -12,6 +11,7 @@ from imagekit.spec.node import Entry, MappingNode, Node, ScalarNode, SequenceNod
 from imagekit.spec.schema import NULLS
 from imagekit.spec.secret import shown
 from imagekit.spec.text import parse
+from imagekit.values import dataclass
 
 #: Files that extend each other, one below the other.
 MAX_DEPTH: Final = 16

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from typing import Any, Self, TypeAlias, TypeVar
 
 from imagekit.architecture import ARCHITECTURES, Architecture
 from imagekit.findings import Place
+from imagekit.values import dataclass
 
 #: A part of a document that the schema has accepted.
 Document: TypeAlias = Mapping[str, Any]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from imagekit.findings import Place
+from imagekit.values import dataclass
 
 #: The way from the root to a node: keys, and indexes of sequences.
 Path: TypeAlias = tuple[str | int, ...]

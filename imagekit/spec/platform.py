@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from imagekit.architecture import Architecture
 from imagekit.findings import Place
 from imagekit.spec.model import FromDisk, Kind, Push, Step
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

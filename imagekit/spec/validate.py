@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -14,6 +13,7 @@ from imagekit.spec import schema as contract
 from imagekit.spec.nearest import hint
 from imagekit.spec.node import MappingNode, Node, Path, at, dotted
 from imagekit.spec.secret import shown
+from imagekit.values import dataclass
 
 #: Errors of the schema that are looked at; a spec with more of them is not what it seems.
 MAX_ERRORS: Final = 100

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -24,6 +24,7 @@ from imagekit.store.secret import Credential, Kind
 from imagekit.store.text import cleaned
 from imagekit.store.transport import Request, Response, Transport
 from imagekit.store.url import Url
+from imagekit.values import dataclass
 
 _CLIENT: Final = "imagekit"
 _BEARER: Final = re.compile(r"[!-~]{1,32768}")

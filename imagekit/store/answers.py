@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from imagekit.errors import RemoteFailed
 from imagekit.findings import Place
 from imagekit.store.text import cleaned
 from imagekit.store.url import Url
+from imagekit.values import dataclass
 
 #: Bytes of an answer that is an error, a token or otherwise no document.
 SMALL: Final = 64 * 1024

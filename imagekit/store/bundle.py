@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from imagekit.errors import Bug, UsageError
@@ -22,6 +22,7 @@ from imagekit.rootfs.entry import Entry, Kind
 from imagekit.store.catalogue import Catalogue
 from imagekit.store.layout import INDEX, MARKER, MARKER_BYTES, blob_name, tag_of
 from imagekit.store.verify import verified
+from imagekit.values import dataclass
 
 #: Where `docker save` says what it saved (moby, image/spec).
 _DOCKER_MANIFEST: Final = "manifest.json"

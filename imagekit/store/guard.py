@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from imagekit.errors import RemoteFailed
 from imagekit.store.url import Url
+from imagekit.values import dataclass
 
 _HINT: Final = "do not trust this server or the proxy before it; a server of your own is named by --mirror or [hosts]"
 #: Addresses that clouds answer with credentials at, beside the link-local ones: EC2's IPv6, Alibaba's, Azure's.

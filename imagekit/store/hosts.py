@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from typing import Any, Final, Self
 
 from imagekit.errors import ImagekitError, InvalidFile, UsageError
@@ -12,6 +12,7 @@ from imagekit.spec.nearest import hint
 from imagekit.store.guard import special
 from imagekit.store.text import cleaned
 from imagekit.store.url import Url
+from imagekit.values import dataclass
 
 #: Docker Hub goes by several names; its registry by one (docker.io itself serves no images).
 HUB: Final = "docker.io"

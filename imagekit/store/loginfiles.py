@@ -11,11 +11,12 @@ import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final, Self
 
 from imagekit.store.hosts import normal
 from imagekit.store.secret import Credential, Kind, Secret
+from imagekit.values import dataclass
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
@@ -18,6 +17,7 @@ from imagekit.store.hosts import Hosts
 from imagekit.store.layout import Layout
 from imagekit.store.registry import Registry
 from imagekit.store.transport import Transport
+from imagekit.values import dataclass
 
 LAYOUT: Final = "oci:"
 ARCHIVE: Final = "oci-archive:"

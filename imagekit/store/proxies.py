@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from urllib.parse import unquote, urlsplit
 
 from imagekit.errors import UsageError
 from imagekit.store.guard import special
 from imagekit.store.url import Url, redacted
+from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from imagekit.store.answers import Answer, Refused
 from imagekit.store.aws import is_ecr
 from imagekit.store.retry import asked_pause, passes
+from imagekit.values import dataclass
 
 _IMMUTABLE_CODES: Final = frozenset({"TAG_INVALID", "ImageTagAlreadyExistsException", "TAG_IMMUTABLE"})
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from imagekit.values import dataclass
 
 _HIDDEN: Final = "(hidden)"
 

@@ -10,12 +10,12 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from imagekit.errors import InvalidFile
 from imagekit.rootfs.tar_header import BLOCK, EXTENSIONS, Header
+from imagekit.values import dataclass
 
 _PIECE: Final = 256 * 1024
 #: An index of 1,000 images with 1,000 layers each would be larger; nobody has that in one file.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
@@ -20,6 +20,7 @@ from imagekit.store.hosts import Hosts
 from imagekit.store.limits import Limits
 from imagekit.store.retry import Retry, asked_pause, passes
 from imagekit.store.url import Url
+from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from imagekit.store.connection import Connections

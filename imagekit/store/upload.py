@@ -7,7 +7,6 @@ One PATCH, because ECR takes no parts under 5 MB but the last; its answer (201 a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 from imagekit.errors import ImagekitError, WrongDigest
@@ -22,6 +21,7 @@ from imagekit.store.refusals import Deed, refused
 from imagekit.store.retry import passes
 from imagekit.store.transport import Request
 from imagekit.store.url import Url
+from imagekit.values import dataclass
 
 #: Bytes handed to the socket at a time; each gets the idle time.
 _SENT: Final = 64 * 1024

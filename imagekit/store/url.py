@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 from imagekit.errors import RemoteFailed
 from imagekit.store.text import cleaned
+from imagekit.values import dataclass
 
 #: The port that a scheme has when none is written.
 PORTS: Final = {"http": 80, "https": 443}
