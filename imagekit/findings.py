@@ -29,7 +29,6 @@ CODES: dict[str, str] = {
     "IK0202": "an unknown operating system",
     "IK0203": "the operating system is past its end of life",
     "IK0204": "the language is not available on this operating system",
-    "IK0205": "the lock was made for another spec or another imagekit",
     "IK0450": "bytes that are not those of their digest",
     "IK0451": "a size that is not the one in the descriptor",
     "IK0452": "a layer that does not unpack to its diff ID",

@@ -110,6 +110,7 @@ class _Contents:
     places: Places
 
     def parcel(self, top: Document) -> Parcel:
+        """What a push delivers when `top` is what the plain tag shall name."""
         manifests: tuple[Document, ...] = (self._with_platform(top),)
         if top.descriptor.media_type in media.INDEXES:
             entries = Index.from_bytes(top.data).images()

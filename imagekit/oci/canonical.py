@@ -22,6 +22,7 @@ def mapping_from_bytes(data: bytes, what: str) -> Mapping[str, Json]:
     """The JSON object in foreign bytes; raises RemoteFailed naming `what`."""
     try:
         value = json.loads(data.decode("utf-8"))
+        to_bytes(value)  # NaN, 1e999 and lone surrogates can be read, but never be written again
     except (ValueError, RecursionError) as error:
         raise RemoteFailed(
             f"{what} is not JSON: {error}", hint="the source holds something else under this name"
