@@ -17,6 +17,7 @@ from imagekit.oci.image import Image
 from imagekit.oci.index import Index
 from imagekit.oci.manifest import Manifest
 from imagekit.oci.ports import Cache, Document, Opener
+from imagekit.oci.reference import Reference
 from imagekit.plan import assemble
 from imagekit.store import atomic
 from imagekit.store.layout import Layout
@@ -90,14 +91,14 @@ def origin_of(base: LockedImage) -> str:
     """Where a base's blobs are: its name, by digest."""
     if base.reference.startswith((LAYOUT, ARCHIVE)):
         return base.reference
-    return f"{base.reference.partition('@')[0].rpartition(':')[0] or base.reference}@{base.manifest}"
+    return str(Reference.parse(base.reference).at(base.manifest))
 
 
 @contextmanager
 def parcel(folder: Path, selector: str, places: Places) -> Iterator[Parcel]:
     """What lies in a layout, ready for delivery; raises InvalidFile when nothing was built."""
     if not (folder / "index.json").exists():
-        raise InvalidFile(f"nothing is built in {folder}", hint="run `imagekit build` first, or leave --no-build out")
+        raise InvalidFile(f"nothing is built in {folder}", hint="run `imagekit build` first")
     with reading(folder) as layout:
         yield _Contents(layout=layout, places=places).parcel(layout.document(selector))
 

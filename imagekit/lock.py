@@ -192,7 +192,7 @@ class Lock:
 
     def says_the_same_as(self, other: Lock) -> bool:
         """True when only who wrote them, and when, differs."""
-        return replace(self, imagekit=other.imagekit, created=other.created) == other
+        return replace(self, imagekit=other.imagekit, created=other.created).to_bytes() == other.to_bytes()
 
     def platform(self, architecture: str) -> LockedPlatform | None:
         """What was locked for an architecture."""
@@ -234,8 +234,6 @@ def making_differences(locked: Making, making: Making) -> tuple[str, ...]:
 
 
 def _request_differences(lock: Lock, request: Request) -> Iterator[str]:
-    if lock.request == request.digest:
-        return
     named = [sentence for item in request.platforms for sentence in _platform_differences(lock, item)]
     wanted = {item.architecture for item in request.platforms}
     named += [
@@ -243,7 +241,9 @@ def _request_differences(lock: Lock, request: Request) -> Iterator[str]:
         for item in lock.platforms
         if item.architecture not in wanted
     ]
-    yield from named or ["the spec no longer asks for everything that is locked"]
+    if not named and lock.request != request.digest:
+        named = ["what the spec asks for is written otherwise than when the lock was made"]
+    yield from named
 
 
 def _platform_differences(lock: Lock, request: PlatformRequest) -> Iterator[str]:
@@ -260,6 +260,8 @@ def _platform_differences(lock: Lock, request: PlatformRequest) -> Iterator[str]
         archive = locked.archives.get(url)
         if archive and sha256 and sha256 != archive.digest.hex:
             yield f"{where}: the archive {url} has another sha256 in the spec"
+    gone = [*(locked.images.keys() - request.images), *(locked.archives.keys() - request.archives.keys())]
+    yield from (f"{where}: {name} is locked but no longer asked for" for name in sorted(gone))
 
 
 def _unlocked(locked: LockedPlatform, request: PlatformRequest) -> Iterator[str]:

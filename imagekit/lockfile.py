@@ -78,12 +78,11 @@ class LockFile:
                 f"--frozen builds as {self.path} says, by {lock.making.codec}",
                 hint="leave --compression out, or build without --frozen to lock another one",
             )
-        why = making_differences(lock.making, making)
-        if why:
+        if lacking := missing(lock, request):
+            raise StaleLock(f"{self.path} is for another spec: {'; '.join(lacking)}")
+        if why := making_differences(lock.making, making):
             raise StaleLock(
                 f"{self.path} cannot be met by imagekit {self.version}: {'; '.join(why)}",
                 hint=f"install imagekit {lock.imagekit}, which wrote it, or run `imagekit lock`",
             )
-        if lacking := missing(lock, request):
-            raise StaleLock(f"{self.path} has not all that is needed: {'; '.join(lacking)}")
         return lock

@@ -19,7 +19,7 @@ from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
 from imagekit.keep import Built, folder_of, keep, parcel
-from imagekit.lock import Lock, Making, Request
+from imagekit.lock import Lock, Making, Request, differences
 from imagekit.lockfile import LockFile, Use
 from imagekit.making import codec, created, making
 from imagekit.oci.ports import Cache
@@ -81,8 +81,12 @@ def resolve(session: Session, work: Project, use: Use, compression: str | None =
     if usable:
         return usable
     lock = _resolved(session, work, request, wanted, known)
+    why = f": {'; '.join(differences(known, request, wanted))}" if known else ""
     if write:
         file.write(lock)
+        session.progress.say(f"{'renewed' if known else 'wrote'} {file.path}{why}")
+    else:
+        session.progress.say(f"{file.path} is {'stale' if known else 'missing'}{why}; what a new one would give:")
     return lock
 
 
@@ -162,9 +166,9 @@ def kept(work: Project) -> Path:
 
 
 @contextmanager
-def contents(session: Session, folder: Path) -> Iterator[Parcel]:
+def contents(session: Session, work: Project) -> Iterator[Parcel]:
     """What a build left, ready for delivery."""
-    with parcel(folder, "", session.places) as found:
+    with parcel(kept(work), "", session.places.below(work.spec.root)) as found:
         yield found
 
 

@@ -67,13 +67,14 @@ def build(
     with work.opened(session, spec) as opened:
         loaded = work.load(session, opened, spec, overrides, architectures, strict=strict).labelled(labels)
         names = work.tags_of(loaded, tags)
-        to = work.repositories(loaded, destinations) if push else ()
-        deliveries.check(loaded, outputs, names, load=load)
+        to = work.repositories(session, loaded, destinations) if push else ()
+        work.check_print(loaded, only)
+        deliveries.check(loaded, outputs, load=load)
         lock = pipeline.resolve(opened, loaded, use, compression)
         gathered = pipeline.gather(opened, loaded, lock, build=True)
         built = pipeline.build(opened, loaded, lock, pipeline.plan(loaded, lock, gathered), gathered)
         folder = pipeline.store(opened, loaded, built, names[0])
-        with pipeline.contents(opened, folder) as parcel:
+        with pipeline.contents(opened, loaded) as parcel:
             for output in outputs:
                 deliveries.write(opened, parcel, output, loaded.spec.name, names)
             if load:

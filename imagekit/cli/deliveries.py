@@ -14,10 +14,8 @@ from imagekit.project import Project
 _FORMS: Final = "write oci:FOLDER, oci-archive:FILE or docker-archive:FILE"
 
 
-def check(work: Project, outputs: Sequence[str], tags: Sequence[str], *, load: bool) -> None:
+def check(work: Project, outputs: Sequence[str], *, load: bool) -> None:
     """Raise UsageError for what cannot be written, before anything is built."""
-    for tag in tags:
-        deliver.checked_tag(tag)
     for output in outputs:
         kind, _ = _taken_apart(output)
         if kind == "docker-archive" and len(work.platforms) > 1:

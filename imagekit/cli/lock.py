@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from imagekit.cli import options
 from imagekit.cli.frame import command, option, pass_session
 from imagekit.cli.session import Session, write
+from imagekit.errors import UsageError
 
 
 @command("lock")
@@ -33,10 +34,12 @@ def lock(
     from imagekit.cli import work
     from imagekit.lockfile import Use
 
+    if check and upgrade:
+        raise UsageError("--check writes nothing, --upgrade does", hint="`imagekit outdated --exit-code` checks that")
     for spec in specs:
         with work.opened(session, spec) as opened:
             loaded = work.load(session, opened, spec, overrides)
-            if upgrade and not check:
+            if upgrade:
                 pipeline.upgrade(opened, loaded, compression)
             else:
                 pipeline.resolve(opened, loaded, Use.LOCKED if check else Use.RENEW, compression)

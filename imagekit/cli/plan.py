@@ -38,13 +38,16 @@ def plan(
     labels: Mapping[str, str],
     as_json: bool,
 ) -> None:
-    """Show everything that a build would do, from what, and which layers are cached. Nothing of the spec is run."""
+    """Show everything that a build would do, from what, and which layers are cached.
+
+    Nothing of the spec is run and nothing is written, not even a lock.
+    """
     from imagekit import pipeline
     from imagekit.cli import work
 
     with work.opened(session, spec) as opened:
         loaded = work.load(session, opened, spec, overrides, architectures).labelled(labels)
-        lock = pipeline.resolve(opened, loaded, use, compression)
+        lock = pipeline.resolve(opened, loaded, use, compression, write=False)
         plans = pipeline.plan(loaded, lock, pipeline.gather(opened, loaded, lock, build=False))
         if as_json:
             write_json([_document(one, opened.cache) for one in plans])

@@ -10,6 +10,7 @@ from imagekit.architecture import Architecture
 from imagekit.cli import options
 from imagekit.cli.frame import command, option, pass_session
 from imagekit.cli.session import Session
+from imagekit.errors import UsageError
 from imagekit.lockfile import Use
 
 
@@ -49,16 +50,21 @@ def push(
     from imagekit.cli import work
     from imagekit.cli.references import References, show
 
+    if no_build and (architectures or compression or overrides or labels or use is not Use.RENEW):
+        raise UsageError(
+            "--no-build pushes what the last build left, which no other option can change",
+            hint="leave --no-build out: a build of what did not change takes no time",
+        )
     with work.opened(session, spec) as opened:
         loaded = work.load(session, opened, spec, overrides, architectures).labelled(labels)
         names = work.tags_of(loaded, tags)
-        to = work.repositories(loaded, destinations)
-        folder = pipeline.kept(loaded)
+        to = work.repositories(session, loaded, destinations)
         if not no_build:
+            work.check_print(loaded, only)
             lock = pipeline.resolve(opened, loaded, use, compression)
             gathered = pipeline.gather(opened, loaded, lock, build=True)
             built = pipeline.build(opened, loaded, lock, pipeline.plan(loaded, lock, gathered), gathered)
-            folder = pipeline.store(opened, loaded, built, names[0])
-        with pipeline.contents(opened, folder) as parcel:
+            pipeline.store(opened, loaded, built, names[0])
+        with pipeline.contents(opened, loaded) as parcel:
             pipeline.push(opened, parcel, to, names)
             show(session, References.of(parcel, to, names), only=only, as_json=as_json, pushed=True)

@@ -11,8 +11,10 @@ from typing import Final
 from imagekit import pipeline
 from imagekit.architecture import Architecture
 from imagekit.cli.session import Session
+from imagekit.deliver import checked_tag
 from imagekit.errors import FindingsError, UsageError
 from imagekit.oci.ports import Cache
+from imagekit.oci.reference import Reference
 from imagekit.project import Project
 from imagekit.store.places import Places
 from imagekit.values import dataclass
@@ -77,16 +79,29 @@ def load(
     return loaded
 
 
-def repositories(work: Project, named: Sequence[str]) -> tuple[str, ...]:
-    """The repositories to push to; raises UsageError when none is named."""
-    found = tuple(named) or work.spec.push.to
+def repositories(session: Session, work: Project, named: Sequence[str]) -> tuple[str, ...]:
+    """The repositories to push to, each once; raises UsageError when none is named or none can be reached."""
+    found = tuple(dict.fromkeys(named or work.spec.push.to))
     if not found:
         raise UsageError(
             "there is nowhere to push to", hint="name a repository with --to, or in the spec: push: {to: [REPOSITORY]}"
         )
+    if session.options.offline:
+        raise UsageError("a push needs the network, and --offline forbids it", hint="leave one of them out")
+    for name in found:
+        reference = Reference.parse(name)
+        if reference.tag or reference.digest:
+            raise UsageError(f"--to {name}: more than a repository", hint="tags are named with --tag")
     return found
 
 
 def tags_of(work: Project, named: Sequence[str]) -> tuple[str, ...]:
-    """The tags: those given, else the spec's, else `latest`."""
-    return tuple(named) or work.platforms[0].push.tags or (_TAG,)
+    """The tags, each once: those given, else the spec's, else `latest`; raises UsageError for one that is none."""
+    return tuple(map(checked_tag, dict.fromkeys(named or work.platforms[0].push.tags or (_TAG,))))
+
+
+def check_print(work: Project, only: str | None) -> None:
+    """Raise UsageError for a `--print` of a platform that is not built, before anything is."""
+    names = [spec.architecture.name for spec in work.platforms]
+    if only not in (None, "index", *names):
+        raise UsageError(f"--print {only}: the image is for {' and '.join(names)}", hint="name another one")
