@@ -98,10 +98,18 @@ def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Non
     source = context.get_parameter_source(name)
     if session is None or context.resilient_parsing or source in (None, ParameterSource.DEFAULT):
         return
-    before = context.parent.get_parameter_source(name) if context.parent else None
-    if isinstance(value, tuple) and before is ParameterSource.COMMANDLINE:
+    if isinstance(value, tuple) and _stood_before(name, context.parent):
         value = (*getattr(session.options, name), *value)
     session.options = replace(session.options, **{name: value})
+
+
+def _stood_before(name: str, context: click.Context | None) -> bool:
+    """True when the option was written before the command already."""
+    while context is not None:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            return True
+        context = context.parent
+    return False
 
 
 def global_options(*, from_environment: bool) -> list[click.Parameter]:
