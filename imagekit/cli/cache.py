@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +12,9 @@ from imagekit.cli.options import as_json
 from imagekit.cli.progress import amount
 from imagekit.cli.session import Session, write, write_json
 from imagekit.errors import UsageError
+
+if TYPE_CHECKING:
+    from imagekit.store.prune import Usage
 
 #: Seconds.
 _TIMES: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
@@ -47,7 +50,7 @@ def size(session: Session, as_json: bool = False) -> None:
     if as_json:
         write_json({"folder": kept.folder, "files": usage.files, "bytes": usage.size})
     else:
-        write(f"{kept.folder}: {amount(usage.size)} in {usage.files} files")
+        write(f"{kept.folder}: {_told(usage)}")
 
 
 @cache.command("prune")
@@ -65,7 +68,11 @@ def prune(session: Session, older_than: str, max_size: str | None, as_json: bool
     if as_json:
         write_json({"removed": {"files": removed.files, "bytes": removed.size}})
     else:
-        write(f"removed {amount(removed.size)} in {removed.files} files")
+        write(f"removed {_told(removed)}")
+
+
+def _told(usage: Usage) -> str:
+    return f"{amount(usage.size)} in {usage.files} file{'s' if usage.files != 1 else ''}"
 
 
 def _seconds(text: str) -> float:

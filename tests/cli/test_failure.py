@@ -154,8 +154,7 @@ def test_a_signal_interrupts_the_command(tmp_path, number):
         os.close(writer)
     assert process.returncode == 130
     assert err == (
-        b"error: interrupted\n"
-        b"  hint: nothing half-written was left behind; run the command again to go on\n"
+        b"error: interrupted\n  hint: nothing half-written was left behind; run the command again to go on\n"
     )
 
 

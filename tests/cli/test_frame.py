@@ -91,12 +91,22 @@ def test_the_version_is_one_line(imagekit):
 def test_help_imports_no_command_and_nothing_heavy():
     script = (
         "import sys\nfrom imagekit.cli import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit:\n    import json\n    sys.stderr.write(json.dumps(list(sys.modules)))"
+        "try:\n    main(['--help'])\nexcept SystemExit:\n    loaded = list(sys.modules)\n"
+        "import json\nsys.stderr.write(json.dumps(loaded))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(json.loads(done.stderr))
     assert not loaded & {entry.module for entry in COMMANDS.values()}
-    assert not loaded & {"yaml", "jsonschema", "urllib3", "docker", "zlib_ng", "logging", "tempfile", "concurrent.futures"}
+    assert not loaded & {
+        "yaml",
+        "jsonschema",
+        "urllib3",
+        "docker",
+        "zlib_ng",
+        "logging",
+        "tempfile",
+        "concurrent.futures",
+    }
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -112,9 +122,7 @@ def test_an_unknown_command_is_answered_with_the_nearest(imagekit):
     ended = imagekit("biuld")
     known = "init, validate, schema, lock, outdated, plan, build, push, inspect, cache, completion, version"
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == (
-        f"error: there is no command 'biuld'\n  hint: did you mean `build`? valid commands: {known}\n"
-    )
+    assert ended.err == (f"error: there is no command 'biuld'\n  hint: did you mean `build`? valid commands: {known}\n")
 
 
 def test_an_unknown_option_is_answered_with_the_nearest(imagekit):

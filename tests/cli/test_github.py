@@ -61,5 +61,5 @@ def test_outside_a_workflow_nothing_is_written(tmp_path):
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path):
-    with pytest.raises(Missing, match="GITHUB_OUTPUT names .*, which cannot be written"):
+    with pytest.raises(Missing, match=r"GITHUB_OUTPUT names .*, which cannot be written"):
         github.append_outputs({"a": "b"}, {**ON, "GITHUB_OUTPUT": str(tmp_path / "no" / "output")})

@@ -75,10 +75,14 @@ def test_a_long_task_says_at_once_that_it_is_alive(log, clock):
 
 
 def test_a_task_that_fails_leaves_the_talking_to_the_error(log, live, terminal, clock):
-    for progress, shown in ((log[0], log[1].getvalue), (live, lambda: "".join(terminal.screen))):
-        with pytest.raises(ValueError, match="x"), progress.task("make"):
+    def work(progress):
+        with progress.task("make"):
             clock.sleep(5)
             raise ValueError("x")
+
+    for progress, shown in ((log[0], log[1].getvalue), (live, lambda: "".join(terminal.screen))):
+        with pytest.raises(ValueError, match="x"):
+            work(progress)
         assert shown() == ""
 
 
@@ -142,11 +146,14 @@ def test_titles_cannot_move_the_cursor(live, terminal):
 
 
 def test_an_error_leaves_the_terminal_clean(terminal):
-    with pytest.raises(ValueError, match="x"), Live(Console(terminal, live=True), time.monotonic) as live:
-        with live.task("make"):
+    def work():
+        with Live(Console(terminal, live=True), time.monotonic) as live, live.task("make"):
             live.draw()
             assert terminal.screen == ["  make  0.0 s"]
             raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        work()
     assert terminal.screen == []
     assert not [one for one in threading.enumerate() if one.name == "progress"]
 
@@ -210,7 +217,7 @@ def test_on_a_real_terminal_rows_come_and_go():
     """A pseudo terminal of 40 columns: the rows fit, and nothing of them is left at the end."""
     script = (
         "import sys, time\nfrom imagekit.cli.console import Console\nfrom imagekit.cli.progress import shown_on\n"
-        "with shown_on(Console.of(sys.stderr, {})) as progress, progress.task('y' * 60) as task:\n    time.sleep(0.35)\n"
+        "with shown_on(Console.of(sys.stderr, {})) as progress, progress.task('y' * 60):\n    time.sleep(0.35)\n"
     )
     master, slave = pty.openpty()
     subprocess.run(["stty", "cols", "40"], stdin=slave, check=True)
