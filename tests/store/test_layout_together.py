@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from imagekit.oci.manifest import Manifest
 from imagekit.store.layout import Layout
 from imagekit.store.layout_sink import reading, writing, writing_sparse
@@ -142,7 +144,8 @@ def test_two_builders_at_once_leave_a_whole_layout(tmp_path):
     assert_whole(tmp_path)
 
 
-def test_a_kill_at_any_moment_leaves_the_old_layout_or_the_new(tmp_path):
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_kill_at_any_moment_leaves_the_old_layout_or_the_new(tmp_path, how):
     chance = random.Random(5)
     with writing_sparse(tmp_path) as sink:
         ONE.put_into(sink, "latest")
@@ -151,12 +154,13 @@ def test_a_kill_at_any_moment_leaves_the_old_layout_or_the_new(tmp_path):
             [sys.executable, "-c", BUILDER, str(tmp_path), str(seed), "100000"],
             cwd=Path(__file__).parents[2],
             stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
             text=True,
         ) as process:
             assert process.stdout is not None
             assert process.stdout.readline() == "ready\n"
             time.sleep(chance.uniform(0.001, 0.05))
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(how)
         assert_whole(tmp_path)
     with writing_sparse(tmp_path) as sink:
         ONE.put_into(sink, "latest")
