@@ -18,7 +18,7 @@ from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
 from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
-from imagekit.keep import Built, folder_of, keep, parcel
+from imagekit.keep import Built, folder_of, ignore, keep, parcel
 from imagekit.lock import Lock, Making, Request, differences
 from imagekit.lockfile import LockFile, Use
 from imagekit.making import codec, created, making
@@ -114,6 +114,8 @@ def fresh(session: Session, work: Project, compression: str | None = None) -> Lo
 def gather(session: Session, work: Project, lock: Lock, *, build: bool) -> tuple[Gathered, ...]:
     """What lies on disk for each platform; `build` runs the host steps first."""
     own = {lock_file(work).path, *work.spec.sources}
+    if build and any(spec.build for spec in work.platforms):
+        ignore(kept(work).parent)
     around = Surroundings(
         cache=session.cache,
         progress=session.progress,

@@ -15,7 +15,6 @@ from imagekit.plan.parts import ImagePart
 from imagekit.progress import Progress
 from imagekit.project import Project
 from imagekit.rootfs.entry import Item
-from imagekit.spec.platform import PlatformSpec
 from imagekit.values import dataclass
 
 
@@ -44,8 +43,7 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
         static_only=project.base.static_only,
     )
     if build and any(spec.build for spec in project.platforms):
-        for spec in project.platforms:
-            _run_steps(spec, project, gatherer, around)
+        _run_steps(project, gatherer, around)
     reader = BaseReader(cache=around.cache, progress=around.progress, source=around.source)
     bundle = certificates(project.base)
     found = []
@@ -66,16 +64,19 @@ def image_items(
     return ImageFiles(source=source, cache=cache, progress=progress).items(part)
 
 
-def _run_steps(spec: PlatformSpec, project: Project, gatherer: Gatherer, around: Surroundings) -> None:
+def _run_steps(project: Project, gatherer: Gatherer, around: Surroundings) -> None:
+    """What no platform can do without is asked for before the first step of any runs."""
     from imagekit.gather import steps
 
-    own = {name: value for name, value in around.environment.items() if not name.startswith("IMAGEKIT_")}
     workshop = steps.Workshop(
         machine=around.machine,
-        environment=own,
+        environment={name: text for name, text in around.environment.items() if not name.startswith("IMAGEKIT_")},
         folder=around.folder,
         cache=around.cache,
         progress=around.progress,
-        inputs=lambda folder, patterns: gatherer.digest_of(folder, patterns, os.path.abspath(spec.root)),
+        inputs=lambda folder, patterns: gatherer.digest_of(folder, patterns, os.path.abspath(project.spec.root)),
     )
-    steps.run(spec, project.language, workshop)
+    for deed in (steps.check, steps.run):
+        for spec in project.platforms:
+            if spec.build:
+                deed(spec, project.language, workshop)

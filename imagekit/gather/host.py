@@ -18,8 +18,6 @@ from imagekit.values import dataclass
 _TAIL: Final = 30
 #: Bytes of the log that the tail is taken from.
 _TAIL_BYTES: Final = 32 * 1024
-#: Seconds without an end after which the step is said to be still running, again and again.
-_HEARTBEAT: Final = 15.0
 #: Seconds that a step gets to end after it was asked to.
 _GRACE: Final = 3.0
 
@@ -32,6 +30,8 @@ class HostCommand:
     directory: Path
     environment: Mapping[str, str]
     log: Path
+    #: Seconds without an end after which the step is said to be still running, again and again.
+    patience: float = 15.0
 
 
 def run(command: HostCommand, say: Callable[[str], None]) -> None:
@@ -53,8 +53,10 @@ def run(command: HostCommand, say: Callable[[str], None]) -> None:
             )
         except OSError as error:
             raise BuildFailed(f"the step cannot run in {command.directory}: {error.strerror}") from error
+        except ValueError as error:  # a NUL, which no argument and no variable can hold (execve(2))
+            raise BuildFailed(f"the step cannot run: {error}", hint="write it, and its environment, as text") from error
         try:
-            code = _wait(process, say)
+            code = _wait(process, command.patience, say)
         except BaseException:
             _end(process)
             raise
@@ -73,11 +75,11 @@ def tail(log: Path) -> str:
     return "\n".join(f"  | {_printable(line)}" for line in lines) or "  | (it printed nothing)"
 
 
-def _wait(process: subprocess.Popen[bytes], say: Callable[[str], None]) -> int:
+def _wait(process: subprocess.Popen[bytes], patience: float, say: Callable[[str], None]) -> int:
     started = time.monotonic()
     while True:
         try:
-            return process.wait(timeout=_HEARTBEAT)
+            return process.wait(timeout=patience)
         except subprocess.TimeoutExpired:
             say(f"still running after {time.monotonic() - started:.0f} s")
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from imagekit.architecture import Architecture
 from imagekit.errors import BuildFailed, InvalidFile, Missing
 from imagekit.gather import host, paths
 from imagekit.language import Language, Tool
@@ -16,12 +15,15 @@ from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache
 from imagekit.progress import Progress
+from imagekit.rootfs.tree import Tree
 from imagekit.spec import placeholders
 from imagekit.spec.model import Step
 from imagekit.spec.platform import PlatformSpec
 from imagekit.values import dataclass
 
 _KIND: Final = "host-step"
+#: The digest of no files at all.
+_NOTHING: Final = Tree.from_nodes(()).digest
 #: Seconds that a tool gets to answer a probe.
 _PROBE: Final = 60
 
@@ -39,31 +41,51 @@ class Workshop:
     inputs: Callable[[Path, tuple[str, ...]], Digest]
 
 
-def run(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
-    """Run the platform's steps in order; raises BuildFailed, or Missing before the first one begins."""
-    if not spec.build:
-        return
-    environment = _environment(spec, language, workshop.environment)
+def check(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
+    """Raise Missing when a default build of the platform cannot run on this machine."""
     if any(step.run == language.build for step in spec.build):
-        _check_toolchain(spec.architecture, language, environment, workshop)
-    for number, step in enumerate(spec.build, 1):
-        title = f"{spec.architecture} step {number}"
-        with workshop.progress.task(f"{title}: {step.run.strip().splitlines()[0][:60]}") as task:
-            directory = _directory(spec, step)
-            record = _Record.of(spec, step, directory, environment, workshop)
-            if record and record.is_current(workshop.cache):
-                task.say("unchanged")
-                continue
-            log = workshop.folder / "log" / f"{spec.architecture}-{number}.log"
-            command = host.HostCommand(
-                script=step.run, directory=directory, environment={**environment, **step.environment}, log=log
-            )
-            try:
-                host.run(command, task.say)
-            except BuildFailed as error:
-                raise BuildFailed(f"{title}: {error.message}", hint=error.hint, place=step.place) from error
-            if record:
-                record.keep(workshop.cache)
+        environment = _environment(spec, language, workshop.environment)
+        _check_machine(spec, language, workshop.machine)
+        for tool in language.toolchain:
+            _check_tool(tool, spec, language, environment)
+
+
+def run(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
+    """Run the platform's steps in order; raises BuildFailed."""
+    environment = _environment(spec, language, workshop.environment)
+    _make_room(spec)
+    records = [
+        _run(spec, step, f"{spec.architecture} step {number}", environment, workshop)
+        for number, step in enumerate(spec.build, 1)
+    ]
+    # Once more: a later step may have gone on with what an earlier one made.
+    for record in filter(None, records):
+        record.keep(workshop.cache)
+
+
+def _run(
+    spec: PlatformSpec, step: Step, title: str, environment: Mapping[str, str], workshop: Workshop
+) -> _Record | None:
+    """Run one step unless it ran with these inputs; returns what is to be remembered of it."""
+    with workshop.progress.task(f"{title}: {step.run.strip().splitlines()[0][:60]}") as task:
+        directory = _directory(spec, step)
+        record = _Record.of(spec, step, directory, environment, workshop)
+        if record and record.is_current(workshop.cache):
+            task.say("unchanged")
+            return record
+        command = host.HostCommand(
+            script=step.run,
+            directory=directory,
+            environment={**environment, **step.environment},
+            log=workshop.folder / "log" / f"{title.replace(' step ', '-')}.log",
+        )
+        try:
+            host.run(command, task.say)
+        except BuildFailed as error:
+            raise BuildFailed(f"{title}: {error.message}", hint=error.hint, place=step.place) from error
+        if record:
+            record.keep(workshop.cache)
+        return record
 
 
 def output(spec: PlatformSpec) -> Path | None:
@@ -87,14 +109,19 @@ class _Record:
         """None for a step without `inputs`, which always runs."""
         if step.inputs is None:
             return None
+        inputs = workshop.inputs(directory, step.inputs)
+        if inputs == _NOTHING:
+            raise InvalidFile(
+                f"`inputs` match no file in {step.directory}",
+                hint="correct the patterns, or leave `inputs` out: then the step always runs",
+                place=step.place,
+            )
         document = {
             "script": step.run,
             "directory": str(directory),
-            "environment": {
-                name: environment[name] for name in sorted(environment.keys() - workshop.environment.keys())
-            },
+            "environment": {name: text for name, text in environment.items() if workshop.environment.get(name) != text},
             "step": dict(step.environment),
-            "inputs": str(workshop.inputs(directory, step.inputs)),
+            "inputs": str(inputs),
         }
         return cls(key=str(Digest.of(canonical.to_bytes(document))), made=output(spec))
 
@@ -127,9 +154,21 @@ def _environment(spec: PlatformSpec, language: Language, user: Mapping[str, str]
     environment["IMAGEKIT_OCI_ARCH"] = architecture.oci
     environment["IMAGEKIT_RPM_ARCH"] = architecture.rpm
     if made := output(spec):
-        made.parent.mkdir(parents=True, exist_ok=True)
         environment["IMAGEKIT_OUTPUT"] = str(made)
     return environment
+
+
+def _make_room(spec: PlatformSpec) -> None:
+    """The folder that the steps put the bootstrap into."""
+    made = output(spec)
+    try:
+        if made:
+            made.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        place = spec.bootstrap.place if spec.bootstrap else None
+        raise InvalidFile(
+            f"{made} cannot be made: {error.filename} is no folder", hint="remove or rename it", place=place
+        ) from error
 
 
 def _directory(spec: PlatformSpec, step: Step) -> Path:
@@ -141,37 +180,45 @@ def _directory(spec: PlatformSpec, step: Step) -> Path:
     return directory
 
 
-def _check_toolchain(
-    architecture: Architecture, language: Language, environment: Mapping[str, str], workshop: Workshop
-) -> None:
-    """Raise Missing when the language's own build cannot run on this machine for this architecture."""
-    if not language.cross and workshop.machine not in (architecture.name, architecture.rpm, architecture.oci):
+def _check_machine(spec: PlatformSpec, language: Language, machine: str) -> None:
+    architecture = spec.architecture
+    if not language.cross and machine not in (architecture.name, architecture.rpm, architecture.oci):
         raise Missing(
-            f"{language.title} cannot be compiled for {architecture} on this {workshop.machine} machine",
+            f"{language.title} cannot be compiled for {architecture} on this {machine} machine",
             hint=f"build it on such a machine with `--platform {architecture.platform}`, or bring the executable "
             "ready with `bootstrap: {path: …}`",
+            place=spec.build[0].place,
         )
-    for tool in language.toolchain:
-        _check_tool(tool, architecture, language, environment)
 
 
-def _check_tool(tool: Tool, architecture: Architecture, language: Language, environment: Mapping[str, str]) -> None:
+def _check_tool(tool: Tool, spec: PlatformSpec, language: Language, environment: Mapping[str, str]) -> None:
+    architecture = spec.architecture
     words = {"rpm_arch": architecture.rpm, "oci_arch": architecture.oci, **language.words(architecture)}
     command = placeholders.expand(tool.command, words)
-    found = shutil.which(command, path=environment.get("PATH")) is not None
-    if found and tool.probe:
-        probe = subprocess.run(
-            ["/bin/sh", "-c", tool.probe],
+    if shutil.which(command, path=environment.get("PATH")) is None:
+        what = f"there is no `{command}` on this machine"
+    elif tool.probe and not _answers(tool.probe, spec.root, environment):
+        what = f"`{command}` is not ready"
+    else:
+        return
+    raise Missing(
+        f"{what}: {language.title} needs it to build for {architecture}",
+        hint=placeholders.expand(tool.advice, words),
+        place=spec.build[0].place,
+    )
+
+
+def _answers(probe: str, folder: str, environment: Mapping[str, str]) -> bool:
+    """Whether a probe succeeds in the project's folder, where tools look for their settings."""
+    try:
+        return not subprocess.run(
+            ["/bin/sh", "-c", probe],
+            cwd=folder,
             env=dict(environment),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_PROBE,
             check=False,
-        )
-        found = probe.returncode == 0
-    if not found:
-        what = f"`{command}` is not ready" if tool.probe else f"there is no `{command}` on this machine"
-        raise Missing(
-            f"{what}: {language.title} needs it to build for {architecture}",
-            hint=placeholders.expand(tool.advice, words),
-        )
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return False

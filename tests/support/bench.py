@@ -65,6 +65,13 @@ class Outcome:
         """The same as JSON."""
         return json.loads(self.out)
 
+    @property
+    def error(self) -> list[str]:
+        """The lines of the error that ended it, without what was said before."""
+        lines = self.err.splitlines()
+        starts = [number for number, line in enumerate(lines) if line.startswith("error: ")]
+        return lines[starts[-1] :] if starts else []
+
     def ok(self) -> Outcome:
         """Itself, if it ended well."""
         assert self.code == 0, f"exit code {self.code}\n{self.err}"
@@ -168,7 +175,8 @@ class Bench:
             assert name in held.blobs, f"{name} is not in {repository}"
             return self.registry.blobs[name]
 
-        return Picture(digest=digest, manifest=manifest, config=json.loads(blob(manifest["config"]["digest"])), blob=blob)
+        config = json.loads(blob(manifest["config"]["digest"]))
+        return Picture(digest=digest, manifest=manifest, config=config, blob=blob)
 
     def index(self, tag: str = "latest", repository: str = "team/app") -> Any:
         """The document that a tag names."""
