@@ -1,0 +1,123 @@
+"""What the tests with real parts share: registries, an engine, stand-ins for AWS's bases that can run programs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from tests.support.bases import StandIn
+from tests.support.commands import run
+from tests.support.docker_registry import DockerRegistry, docker_registry
+from tests.support.engine import Engine, engine
+from tests.support.tools import ARM64_SYSROOT, missing, need, need_file
+
+#: Lambda's emulator, for both architectures, comes with AWS's own command line for Lambda.
+_EMULATORS = "aws-sam-cli==1.170.0"
+_NAMES = {"x86_64": "amd64", "arm64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Bases:
+    """The stand-ins by imagekit's name of the system, in a registry that stands in for AWS's."""
+
+    registry: DockerRegistry
+    made: dict[str, StandIn] = field(repr=False)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"IMAGEKIT_MIRROR": f"public.ecr.aws={self.registry.host}"}
+
+
+@pytest.fixture(scope="session")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
+    """The registry that stands in for AWS's public one."""
+    with docker_registry(tmp_path_factory.mktemp("source")) as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
+    """A registry that takes everything from everybody."""
+    with docker_registry(tmp_path_factory.mktemp("plain")) as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
+def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DockerRegistry]:
+    """A registry with TLS of a private authority and a password."""
+    with docker_registry(tmp_path_factory.mktemp("secured"), secured=True) as registry:
+        yield registry
+
+
+@pytest.fixture(params=["plain", "secured"])
+def target(request: pytest.FixtureRequest, clean_environment: Path, monkeypatch: pytest.MonkeyPatch) -> DockerRegistry:
+    """Either registry, with the user logged in."""
+    registry: DockerRegistry = request.getfixturevalue(request.param)
+    if registry.authorities:
+        registry.log_in(clean_environment)
+        monkeypatch.setenv("IMAGEKIT_CA_FILE", str(registry.authorities))
+    return registry
+
+
+@pytest.fixture(scope="session")
+def docker() -> Iterator[Engine]:
+    """A Docker engine."""
+    with engine() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def emulators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """AWS's emulator of Lambda by architecture (OCI's name)."""
+    import sys
+    import zipfile
+
+    folder = tmp_path_factory.mktemp("emulators")
+    command = ("download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder, _EMULATORS)
+    ran = run(sys.executable, "-m", "pip", "--disable-pip-version-check", *command)
+    if ran.code:
+        missing(f"{_EMULATORS} cannot be had: {ran.err[-500:]}")
+    (wheel,) = folder.iterdir()
+    with zipfile.ZipFile(wheel) as opened:
+        return {oci: opened.read(f"samcli/local/rapid/aws-lambda-rie-{name}") for name, oci in _NAMES.items()}
+
+
+@pytest.fixture(scope="session")
+def programs(emulators: dict[str, bytes]) -> dict[str, dict[str, bytes]]:
+    """What the stand-ins hold by architecture: a shell with its usual commands, and the emulator."""
+    shells = {"amd64": need("busybox"), "arm64": need_file(f"{ARM64_SYSROOT}/bin/busybox")}
+    found = {}
+    for architecture, path in shells.items():
+        shell = Path(path).read_bytes()
+        found[architecture] = {"sh": shell, "busybox": shell, "aws-lambda-rie": emulators[architecture]}
+    return found
+
+
+@pytest.fixture(scope="session")
+def bases(source: DockerRegistry, programs: dict[str, dict[str, bytes]]) -> Bases:
+    """Both of AWS's bases: one typed by OCI, the other by Docker with `empty_layer` in its history."""
+    made = {"al2023": StandIn.make("oci", programs), "al2": StandIn.make("docker", programs)}
+    for name, stand_in in made.items():
+        stand_in.push(source.host, "lambda/provided", name)
+    return Bases(source, made)
+
+
+@pytest.fixture
+def aws(bases: Bases, monkeypatch: pytest.MonkeyPatch) -> Bases:
+    """The stand-ins, reached under AWS's own name."""
+    for name, value in bases.settings.items():
+        monkeypatch.setenv(name, value)
+    return bases
+
+
+@pytest.fixture(scope="session")
+def go() -> dict[str, str]:
+    """Settings that let `go` find its caches although the home is another one."""
+    program = need("go")
+    found = json.loads(run(program, "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY").out)
+    return {**found, "PATH": f"{os.path.dirname(os.path.realpath(program))}:{os.environ['PATH']}"}

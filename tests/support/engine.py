@@ -1,0 +1,91 @@
+"""A Docker engine of its own: socket, data and containers in one folder, no bridge, no firewall rules."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support.commands import Ran, good, run
+from tests.support.tools import need, need_root
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine that runs; `settings` lead a client to it."""
+
+    folder: Path
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"DOCKER_HOST": f"unix://{self.folder}/docker.sock"}
+
+    def docker(self, *arguments: str) -> Ran:
+        """Run a docker command that has to succeed."""
+        return good(need("docker"), *arguments, settings=self.settings)
+
+    @contextmanager
+    def container(self, *arguments: str) -> Iterator[str]:
+        """A container that runs in the background, removed after the block; its name."""
+        name = self.docker("run", "--detach", "--network=none", *arguments).out.strip()
+        try:
+            yield name
+        finally:
+            self.docker("rm", "--force", name)
+
+    def output(self, *arguments: str) -> str:
+        """What a container says on stdout until it ends by itself."""
+        return self.docker("run", "--rm", "--network=none", *arguments).out
+
+
+@contextmanager
+def engine() -> Iterator[Engine]:
+    """An engine; it ends with the block and takes its containers and mounts with it."""
+    need_root()
+    program = need("dockerd")
+    # The path of a socket has at most 107 characters.
+    with tempfile.TemporaryDirectory(prefix="engine-") as folder:
+        made = Engine(Path(folder))
+        with open(made.folder / "log", "wb") as log:
+            process = subprocess.Popen([program, *_options(folder)], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+            try:
+                _wait(made, process)
+                yield made
+            finally:
+                _end(made, process)
+
+
+def _options(folder: str) -> list[str]:
+    Path(folder, "daemon.json").write_text("{}")
+    return [
+        f"--host=unix://{folder}/docker.sock",
+        *(f"--data-root={folder}/data", f"--exec-root={folder}/run", f"--pidfile={folder}/pid"),
+        *("--bridge=none", "--iptables=false", "--ip-masq=false"),
+        f"--config-file={folder}/daemon.json",
+    ]
+
+
+def _wait(made: Engine, process: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end and process.poll() is None:
+        if run(need("docker"), "version", settings=made.settings).code == 0:
+            return
+        time.sleep(0.2)
+    raise AssertionError(f"dockerd does not start: {(made.folder / 'log').read_text()[-3000:]}")
+
+
+def _end(made: Engine, process: subprocess.Popen[bytes]) -> None:
+    left = run(need("docker"), "ps", "--all", "--quiet", settings=made.settings).out.split()
+    if left:
+        run(need("docker"), "rm", "--force", *left, settings=made.settings)
+    process.terminate()
+    process.wait(60)
+    for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
+        mounted = line.split()[1]
+        if mounted.startswith(os.path.join(made.folder, "")):
+            run("umount", mounted)
