@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields, replace
 from typing import Any, Final, Self
 
@@ -78,7 +78,7 @@ class Endpoint:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hosts:
-    """The settings of one run. `environment` is the process's, handed in."""
+    """The settings of one run. `environment` is the process's, handed in; `answers_tls` asks a host on loopback."""
 
     mirrors: Mapping[str, Mirror] = field(default_factory=dict)
     hosts: Mapping[str, Host] = field(default_factory=dict)
@@ -86,6 +86,7 @@ class Hosts:
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     certs_d: str = "/etc/docker/certs.d"
     file: str = "imagekit.toml"
+    answers_tls: Callable[[str], bool] | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_toml(cls, document: Mapping[str, Any], *, file: str, environment: Mapping[str, str]) -> Self:
@@ -132,13 +133,18 @@ class Hosts:
         return self.hosts.get(name) or self.hosts.get(_without_port(name)) or Host()
 
     def is_plain(self, authority: str) -> bool:
-        """True where no TLS is spoken: on loopback unless a certificate is set for it, and where `insecure` is set."""
+        """True where no TLS is spoken: on loopback unless a certificate is set for it, and where `insecure` is set.
+
+        `--ca-file` is for all hosts and says nothing of one: those on loopback are asked.
+        """
         settings = self.host(authority)
         if settings.insecure is not None:
             return settings.insecure
-        return special(_without_port(authority)) == "loopback" and not (
-            settings.speaks_tls or os.path.isdir(self._folder(authority))
-        )
+        if special(_without_port(authority)) != "loopback":
+            return False
+        if settings.speaks_tls or os.path.isdir(self._folder(authority)):
+            return False
+        return not (self.ca_file and self.answers_tls and self.answers_tls(authority))
 
     def registry(self, name: str) -> Endpoint:
         """Where a registry is written to, and read from when no mirror is set for it."""
