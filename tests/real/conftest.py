@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.support.bases import StandIn
-from tests.support.commands import run
+from tests.support.commands import good, run
 from tests.support.docker_registry import DockerRegistry, docker_registry
 from tests.support.engine import Engine, engine
-from tests.support.tools import ARM64_SYSROOT, missing, need, need_file
+from tests.support.tools import ARM64_SYSROOT, missing, need, need_file, need_root
 
 #: Lambda's emulator, for both architectures, comes with AWS's own command line for Lambda.
 _EMULATORS = "aws-sam-cli==1.170.0"
@@ -121,3 +121,13 @@ def go() -> dict[str, str]:
     program = need("go")
     found = json.loads(run(program, "env", "-json", "GOCACHE", "GOMODCACHE", "GOPROXY").out)
     return {**found, "PATH": f"{os.path.dirname(os.path.realpath(program))}:{os.environ['PATH']}"}
+
+
+@pytest.fixture(scope="session")
+def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
+    """podman with its storage in a folder of its own."""
+    need_root()
+    folder = tmp_path_factory.mktemp("podman")
+    command = (need("podman"), f"--root={folder}/root", f"--runroot={folder}/run", "--storage-driver=vfs")
+    yield (*command, "--cgroup-manager=cgroupfs", "--events-backend=none")
+    good(*command, "rm", "--all", "--force")
