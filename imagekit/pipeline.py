@@ -199,7 +199,7 @@ def _plan(work: Project, lock: Lock, number: int, gathered: Gathered) -> Plan:
         base_reference=locked.base.reference if locked.base else "",
         base=locked.base.manifest if locked.base else None,
         layers=layers(work.base, inputs, lock.making),
-        settings=settings(spec, work.base, config, locked.base, lock.created),
+        settings=settings(spec, work.base, config, locked.base, lock.created, work.spec.places),
     )
 
 

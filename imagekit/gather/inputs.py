@@ -25,6 +25,7 @@ from imagekit.rootfs.executable import Executable
 from imagekit.rootfs.patterns import Patterns
 from imagekit.rootfs.scan import Selection, scan
 from imagekit.rootfs.tree import Tree
+from imagekit.rootfs.walk import ALWAYS_OUT
 from imagekit.spec.model import FromDisk
 from imagekit.spec.platform import PlatformArchive, PlatformBootstrap, PlatformFromImage, PlatformSpec
 from imagekit.values import dataclass
@@ -34,6 +35,8 @@ BOOTSTRAP: Final = "/var/runtime/bootstrap"
 _SCANS: Final = "scan"
 _SPLITS: Final = "split"
 _PROGRAMS: Final = "program"
+#: The digest of no files at all.
+_NOTHING: Final = Tree.from_nodes(()).digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,6 +81,8 @@ class Gatherer:
     left_out: frozenset[str]
     is_built: bool
     static_only: bool = False
+    #: What was scanned for one platform is not scanned again for the next: nothing runs in between.
+    scanned: dict[tuple[str, Patterns], Tree] = field(default_factory=dict)
 
     def gather(
         self, spec: PlatformSpec, locked: LockedPlatform, base: Image | None, layout: BaseLayout, certificates: bytes
@@ -100,7 +105,7 @@ class Gatherer:
 
     def digest_of(self, folder: Path, patterns: tuple[str, ...], root: str) -> Digest:
         """The digest of the files below a folder that match: what says whether a step has to run again."""
-        return self._scan(str(folder), root, Patterns(include=patterns)).digest
+        return self._scan_now(str(folder), root, Patterns(include=patterns), None).digest
 
     def _bootstrap(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, found: dict[FilesPart, OnDisk]) -> FilesPart:
         part = FilesPart(source=bootstrap.path, target=BOOTSTRAP, digest=None, single=True, mode=0o755)
@@ -111,8 +116,10 @@ class Gatherer:
         except InvalidFile as error:
             raise self._not_made(spec, bootstrap, error) from error
         if path.is_dir():
-            raise InvalidFile(f"{bootstrap.path} is a folder, not a program", place=bootstrap.place)
-        tree = self._scan(str(path), spec.root, Patterns())
+            raise InvalidFile(
+                f"{bootstrap.path} is a folder, not a program", hint="name the program in it", place=bootstrap.place
+            )
+        tree = self._scan(str(path), spec.root, Patterns(), bootstrap.place)
         self._check_program(spec, bootstrap, path, tree)
         part = replace(part, digest=tree.digest)
         found[part] = OnDisk(path=str(path), tree=tree)
@@ -146,20 +153,45 @@ class Gatherer:
         rest: list[FilesPart] = []
         dependencies: list[FilesPart] = []
         for item in spec.files:
-            if isinstance(item, FromDisk):
-                path = str(paths.local(spec.root, item.source, item.place))
-                tree = self._scan(path, spec.root, Patterns(include=item.include, exclude=item.exclude), item.place)
-                for digest, inside in self._split(path, tree):
-                    part = FilesPart(
-                        source=item.source,
-                        target=_target(item, path),
-                        digest=digest,
-                        single=not os.path.isdir(path),
-                        mode=item.mode,
-                    )
-                    found[part] = OnDisk(path=path, tree=tree, folders=self.language.dependency_folders, inside=inside)
-                    (dependencies if inside else rest).append(part)
+            if not isinstance(item, FromDisk):
+                continue
+            if spec.build and not self.is_built and not os.path.lexists(os.path.join(spec.root, item.source)):
+                rest.append(FilesPart(source=item.source, target=item.target, digest=None, mode=item.mode))
+                continue
+            for part, on_disk in self._parts(spec, item):
+                found[part] = on_disk
+                (dependencies if self._is_dependency(on_disk) else rest).append(part)
         return tuple(rest), tuple(dependencies)
+
+    def _parts(self, spec: PlatformSpec, item: FromDisk) -> Iterator[tuple[FilesPart, OnDisk]]:
+        """An item's parts: one, or two where it holds dependency folders; none for an empty folder."""
+        path = str(paths.local(spec.root, item.source, item.place))
+        self._check_wanted(path, spec, item)
+        tree = self._scan(path, spec.root, Patterns(include=item.include, exclude=item.exclude), item.place)
+        single = not os.path.isdir(path)
+        if tree.digest == _NOTHING and item.include:
+            raise InvalidFile(f"`include` matches no file in {item.source}", place=item.place)
+        for digest, inside in self._split(path, tree):
+            if digest != _NOTHING:
+                part = FilesPart(
+                    source=item.source, target=_target(item, path), digest=digest, single=single, mode=item.mode
+                )
+                yield part, OnDisk(path=path, tree=tree, folders=self.language.dependency_folders, inside=inside)
+
+    def _check_wanted(self, path: str, spec: PlatformSpec, item: FromDisk) -> None:
+        """Raise InvalidFile for what never goes into an image, though a spec names it."""
+        names = os.path.relpath(path, os.path.realpath(spec.root)).split("/")
+        if not ALWAYS_OUT.isdisjoint(names) or path in map(os.path.realpath, self.left_out):
+            raise InvalidFile(
+                f"{item.source} never goes into an image",
+                hint="the spec, its lock, .git and .imagekit stay out; name something else, or a copy",
+                place=item.place,
+            )
+
+    def _is_dependency(self, on_disk: OnDisk) -> bool:
+        """True for what a split found, and for a folder that was named itself."""
+        is_named = os.path.basename(on_disk.path) in self.language.dependency_folders and os.path.isdir(on_disk.path)
+        return is_named if on_disk.inside is None else on_disk.inside
 
     def _split(self, path: str, tree: Tree) -> tuple[tuple[Digest, bool | None], ...]:
         """The digests of a tree's parts: its dependency folders and the rest, or all of it when it has none."""
@@ -194,6 +226,12 @@ class Gatherer:
         return ArchivePart(source=item.source, target=item.target, digest=node.digest, size=node.size, strip=item.strip)
 
     def _scan(self, path: str, root: str, patterns: Patterns, place: Place | None = None) -> Tree:
+        key = path, patterns
+        if key not in self.scanned:
+            self.scanned[key] = self._scan_now(path, root, patterns, place)
+        return self.scanned[key]
+
+    def _scan_now(self, path: str, root: str, patterns: Patterns, place: Place | None) -> Tree:
         selection = Selection(path=path, root=root, patterns=patterns, left_out=self.left_out)
         try:
             return scan(selection, _Memory(cache=self.cache), now_ns=self.now_ns())

@@ -26,9 +26,16 @@ def start_of(base: Base, config: Config | None) -> tuple[Mapping[str, str], tupl
 
 
 def settings(
-    spec: PlatformSpec, base: Base, config: Config | None, locked: LockedImage | None, created: str
+    spec: PlatformSpec,
+    base: Base,
+    config: Config | None,
+    locked: LockedImage | None,
+    created: str,
+    places: Mapping[str, Place],
 ) -> Settings:
     """The settings of one platform; `config` is the base's, None where the image starts empty.
+
+    `places` has where the spec's values stand, by dotted path.
 
     Raises InvalidSpec for a `{base.NAME}` that the base does not set.
     """
@@ -36,7 +43,7 @@ def settings(
     labels = {**_standard(spec, locked), **spec.labels}
     return Settings(
         created=created,
-        environment={**given, **_environment(spec, given)},
+        environment={**given, **_environment(spec, given, places)},
         entrypoint=entrypoint,
         command=(spec.handler or _COMMAND,),
         working_directory=working_directory,
@@ -56,13 +63,13 @@ def _standard(spec: PlatformSpec, locked: LockedImage | None) -> dict[str, str]:
     return labels
 
 
-def _environment(spec: PlatformSpec, given: Mapping[str, str]) -> dict[str, str]:
+def _environment(spec: PlatformSpec, given: Mapping[str, str], places: Mapping[str, Place]) -> dict[str, str]:
     """The spec's variables, with the base's values where they are asked for."""
     words = {f"base.{name}": value for name, value in given.items()}
     findings = [
         finding
         for name, text in spec.environment.items()
-        for finding in placeholders.problems(text, words, Place(file=spec.path, path=f"environment.{name}"))
+        for finding in placeholders.problems(text, words, places.get(f"environment.{name}"))
     ]
     if findings:
         raise InvalidSpec(tuple(findings))

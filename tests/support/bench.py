@@ -8,14 +8,14 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from imagekit.cli import main
-from tests.support.bases import StandIn
+from tests.support.bases import StandIn, digest
 from tests.support.registry import Registry
 
 #: Where AWS's base images are, and where the stand-ins for them are in the registry of tests.
@@ -37,13 +37,28 @@ def base(family: str = "oci", architectures: tuple[str, ...] = ("amd64", "arm64"
     return StandIn.make(family, architectures=architectures, size=size)
 
 
+def variant(image: StandIn, change: Callable[[dict[str, Any], dict[str, Any]], None]) -> StandIn:
+    """The image with each manifest and config changed in place by `change`; digests and sizes follow."""
+    made = replace(image, manifests={}, blobs=dict(image.blobs))
+    index = json.loads(image.index)
+    for entry in index["manifests"]:
+        manifest = json.loads(image.manifests[entry["digest"]])
+        config = json.loads(image.blobs[manifest["config"]["digest"]])
+        change(manifest, config)
+        manifest["config"] |= made.add(json.dumps(config).encode(), manifest["config"]["mediaType"])
+        data = json.dumps(manifest).encode()
+        entry |= {"digest": digest(data), "size": len(data)}
+        made.manifests[digest(data)] = data
+    return replace(made, index=json.dumps(index).encode())
+
+
 def put(registry: Registry, image: StandIn, repository: str, tag: str) -> str:
     """Put a base image into the registry without a request; the digest of its index."""
     held = registry.repository(repository)
     registry.blobs.update(image.blobs)
     held.blobs |= set(image.blobs)
-    for digest, data in image.manifests.items():
-        held.manifests[digest] = (image.manifest_type, data)
+    for name, data in image.manifests.items():
+        held.manifests[name] = (image.manifest_type, data)
     return str(registry.add_manifest(repository, image.index, image.index_type, tag).digest)
 
 
