@@ -231,9 +231,8 @@ def _token_in(answer: Answer) -> tuple[str, float]:
     token, life = document.get("token") or document.get("access_token"), document.get("expires_in")
     if not isinstance(token, str) or not _BEARER.fullmatch(token):
         raise answer.unfit("the token service's answer has no token in it")
-    usable = isinstance(life, int | float) and not isinstance(life, bool) and life > 0
-    lives = min(float(life), _LONGEST_LIFE) if usable and isinstance(life, int | float) else _LIFE
-    return token, lives * 0.9
+    told = life if isinstance(life, int | float) and not isinstance(life, bool) and life > 0 else _LIFE
+    return token, float(min(told, _LONGEST_LIFE)) * 0.9
 
 
 def _scrubbed(answer: Answer, credential: Credential | None) -> str:

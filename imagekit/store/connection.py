@@ -149,7 +149,6 @@ class Connections:
                 assert_same_host=False,
                 timeout=timeout,
                 preload_content=False,
-                decode_content=False,
                 **sent,
             )
 

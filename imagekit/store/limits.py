@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from imagekit.store.retry import Retry
 
 
 class Limits:
-    """The time of one request, in seconds of `clock`. `end` is when its answer has to be there, None: no such time."""
+    """The time of one request. `end` is when its answer has to be there, on the clock; None: no such time."""
 
-    __slots__ = ("_budget", "_clock", "end", "idle")
+    __slots__ = ("_retry", "end")
 
-    def __init__(self, *, idle: float, budget: float, end: float | None, clock: Callable[[], float]) -> None:
-        self.idle = idle
+    def __init__(self, retry: Retry, end: float | None) -> None:
+        self._retry = retry
         self.end = end
-        self._budget = budget
-        self._clock = clock
+
+    @property
+    def idle(self) -> float:
+        """Seconds that a connection may stand still."""
+        return self._retry.idle
 
     def seconds(self) -> float:
         """How long the next read or connect may wait; raises TimeoutError when the time is over."""
         if self.end is None:
             return self.idle
-        left = self.end - self._clock()
+        left = self.end - self._retry.clock()
         if left <= 0:
             raise TimeoutError("the time for this request is over")
         return min(self.idle, left)
@@ -28,12 +31,12 @@ class Limits:
     def begin_answer(self) -> None:
         """The request is sent: a streamed body had no time limit, the answer's status and headers have."""
         if self.end is None:
-            self.end = self._clock() + self._budget
+            self.end = self._retry.clock() + self._retry.budget
 
     def lift(self) -> None:
         """The headers are there; a streamed body has only the idle time."""
         self.end = None
 
-    def close_in(self, seconds: float) -> None:
-        """Whatever is still to be read has to be there in this time."""
-        self.end = self._clock() + seconds
+    def close_in(self) -> None:
+        """All that is wanted was read; what follows it, such as trailers, has a little time."""
+        self.end = self._retry.clock() + self._retry.closing

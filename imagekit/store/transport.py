@@ -33,8 +33,8 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _HOPS: Final = 8
 #: Headers that are for the server they were made for, and for no other.
 _SECRET: Final = frozenset({"authorization", "cookie"})
-#: Seconds for what follows the last byte that is wanted of a body.
-_CLOSING: Final = 5.0
+#: Seconds that a host on loopback gets to answer a handshake.
+_ASKING: Final = 3.0
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Response:
         while taken < bound and (data := self.piece(min(PIECE, bound - taken))):
             taken += len(data)
             yield data
-        self._limits.close_in(_CLOSING)
+        self._limits.close_in()
         if taken == bound and self.piece(1):
             raise TooLong(
                 f"{self.url.authority} sends more than the {bound} bytes that were asked for "
@@ -131,8 +131,9 @@ class Transport:
     """What sends requests; thread-safe."""
 
     def __init__(self, hosts: Hosts | None = None, retry: Retry | None = None) -> None:
-        self.hosts = hosts or Hosts()
+        self.hosts = replace(hosts or Hosts(), answers_tls=self._answers_tls)
         self.retry = retry or Retry()
+        self._known_tls: dict[str, bool] = {}
         self._lock = threading.Lock()
         self._connections: Connections | None = None
 
@@ -182,9 +183,7 @@ class Transport:
             retry.sleep(pause)
 
     def _limits(self, request: Request, end: float) -> Limits:
-        retry = self.retry
-        time = None if request.is_streamed else end
-        return Limits(idle=retry.idle, budget=retry.budget, end=time, clock=retry.clock)
+        return Limits(self.retry, None if request.is_streamed else end)
 
     def _pause(self, request: Request, response: Response, attempt: int, end: float) -> float | None:
         if request.is_streamed or not (request.repeatable or response.status == 429) or not passes(response.status):
@@ -224,6 +223,20 @@ class Transport:
             raise _naming_the_issuer(error, connections, url, guard, limits) from error
         logger.debug("%s %s: %d in %.3f s", method, url.redacted, raw.status, self.retry.clock() - started)
         return Response(method, url, raw, limits)
+
+    def _answers_tls(self, authority: str) -> bool:
+        """True when a handshake with this host on loopback succeeds, whoever it is; asked once."""
+        from imagekit.store.failures import translated
+
+        if authority not in self._known_tls:
+            url = Url.parse(f"https://{authority}/")
+            limits = self._limits(Request(method="GET", url=url), self.retry.clock() + _ASKING)
+            try:
+                with translated("GET", url):
+                    self._known_tls[authority] = bool(self._open_connections().certificate(url, None, limits))
+            except RemoteFailed:
+                self._known_tls[authority] = False
+        return self._known_tls[authority]
 
     def _open_connections(self) -> Connections:
         from imagekit.store.connection import Connections

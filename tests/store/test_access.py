@@ -69,6 +69,21 @@ class TestBasic:
             repository(f"{server.host}/app", environment=environment).document("v1")
         assert "hunter2" not in str(caught.value)
 
+    def test_a_helper_whose_answer_is_refused_is_asked_again(self, server: Server, repository: Open, tmp_path: Path):
+        """As it is with ECR's helper: its token ends after twelve hours."""
+        helper = tmp_path / "docker-credential-store"
+        helper.write_text(f"#!/bin/sh\n/bin/cat {tmp_path}/answer\n")
+        helper.chmod(0o755)
+        (tmp_path / "config.json").write_text('{"credsStore": "store"}')
+        (tmp_path / "answer").write_text('{"Username": "ann", "Secret": "old"}')
+        server.doorkeeper = Doorkeeper("basic", users={"ann": "old"})
+        environment = {"DOCKER_CONFIG": str(tmp_path), "PATH": str(tmp_path)}
+        target = repository(f"{server.host}/app", environment=environment)
+        target.has(BLOB)
+        server.doorkeeper.users["ann"] = "new"
+        (tmp_path / "answer").write_text('{"Username": "ann", "Secret": "new"}')
+        assert not target.has(BLOB)
+
     def test_schemes_that_are_not_spoken_are_named(self, server: Server, repository: Open):
         server.fault(".", faults.status(401, headers={"WWW-Authenticate": "Negotiate, NTLM"}), times=9)
         with pytest.raises(RemoteFailed, match="the server names negotiate, ntlm"):
@@ -201,12 +216,18 @@ class TestTokens:
         with pytest.raises(RemoteFailed, match="larger than 65536 bytes"):
             repository(f"{server.host}/app", reads=True).has(BLOB)
 
-    @pytest.mark.parametrize("life", ["null", "0", "-5", "true", '"x"', "1e300"])
-    def test_a_life_that_makes_no_sense_is_replaced_or_cut(self, server: Server, repository: Open, life: str):
+    @pytest.mark.parametrize("life", ["null", "0", "-5", "true", '"x"', "1e300", "1" + "0" * 400])
+    def test_a_life_that_makes_no_sense_is_replaced_or_cut(
+        self, server: Server, repository: Open, clock: Clock, life: str
+    ):
         server.doorkeeper = keeper = Doorkeeper(anonymous="pull")
         keeper.tokens["good"] = (float("inf"), frozenset({"repository:app:pull"}))
         server.fault("/token", faults.status(200, f'{{"token": "good", "expires_in": {life}}}'.encode()))
-        assert not repository(f"{server.host}/app", reads=True).has(BLOB)
+        source = repository(f"{server.host}/app", reads=True)
+        assert not source.has(BLOB)
+        clock.now += 13 * 3600
+        source.has(BLOB)
+        assert len(scopes(server)) == 2, "no token is believed to live for ever"
 
     def test_many_threads_ask_for_one_token(self, server: Server, repository: Open):
         server.doorkeeper = Doorkeeper(anonymous="pull")

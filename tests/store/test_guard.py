@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import select
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -113,13 +115,13 @@ class TestTheAddressThatIsConnectedTo:
 
     @pytest.fixture
     def resolver(self, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-        import socket
-
         real = socket.getaddrinfo
         answers = {self.NAME: "127.0.0.1", "registry.example.com": "127.0.0.1"}
 
-        def resolve(host, *arguments, **options):
-            return real(answers.get(host, host), *arguments, **options)
+        def resolve(host, port, *arguments, **options):
+            if answers.get(host, "") is None:
+                return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.1", port))]
+            return real(answers.get(host, host), port, *arguments, **options)
 
         monkeypatch.setattr(socket, "getaddrinfo", resolve)
         return answers.update
@@ -148,6 +150,25 @@ class TestTheAddressThatIsConnectedTo:
         target = repository(f"registry.example.com:{port}/app", hosts=hosts)
         with pytest.raises(RemoteFailed, match=r"127\.0\.0\.1 is a loopback address"):
             target.has(there) if method == "HEAD" else target.blob(there).__enter__()
+        assert server.seen("secret") == []
+
+    def test_it_is_not_even_connected_to(self, server, resolver, repository):
+        hosts, port = self._hosts(server)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            inner = listener.getsockname()[1]
+            hosts = hosts.given(insecure=[f"{self.NAME}:{inner}"])
+            server.fault("HEAD", faults.redirect(f"http://{self.NAME}:{inner}/secret"))
+            with pytest.raises(RemoteFailed, match="loopback"):
+                repository(f"registry.example.com:{port}/app", hosts=hosts).has(blob_of(b"x"))
+            assert select.select([listener], [], [], 0.05)[0] == []
+
+    def test_the_peer_counts_whatever_the_resolver_said(self, server, resolver, repository):
+        """A resolver's answer that hides where it leads: the system takes 127.1 for 127.0.0.1."""
+        hosts, port = self._hosts(server)
+        resolver({self.NAME: None})
+        server.fault("HEAD", faults.redirect(f"http://{self.NAME}:{port}/secret"))
+        with pytest.raises(RemoteFailed, match=r"127\.0\.0\.1 is a loopback address"):
+            repository(f"registry.example.com:{port}/app", hosts=hosts).has(blob_of(b"x"))
         assert server.seen("secret") == []
 
     def test_an_upload_location_of_that_name_gets_nothing(self, server, resolver, repository):

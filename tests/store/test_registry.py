@@ -114,6 +114,10 @@ class TestMount:
         assert not repository(f"{server.host}/app").mount(blob_of(DATA), "public.ecr.aws/lambda/provided")
         assert server.requests == []
 
+    def test_a_repository_does_not_mount_from_itself(self, server: Server, repository: Open):
+        assert not repository(f"{server.host}/app").mount(server.add_blob("app", DATA), f"{server.host}/app")
+        assert server.requests == []
+
     @pytest.mark.parametrize("code", [400, 403, 404, 405])
     def test_a_no_to_a_mount_is_no_error(self, server: Server, repository: Open, code: int):
         server.fault("mount=", faults.status(code))

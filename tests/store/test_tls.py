@@ -34,6 +34,21 @@ def test_a_host_with_its_own_authority_is_read_and_written(secure, repository):
     assert target.has(BLOB)
 
 
+def test_an_authority_on_the_command_line_does_for_a_host_on_loopback(secure, repository):
+    server, authority = secure
+    hosts = Hosts(ca_file=authority)
+    target = repository(f"{server.host}/app", hosts=hosts)
+    target.put(BLOB, opener(b"data"))
+    assert target.has(BLOB)
+
+
+def test_a_host_on_loopback_without_tls_stays_plain_beside_it(server, repository, tmp_path):
+    _, authority = tls_context(tmp_path)
+    target = repository(f"{server.host}/app", hosts=Hosts(ca_file=authority))
+    target.put(BLOB, opener(b"data"))
+    assert target.has(BLOB)
+
+
 @pytest.mark.parametrize("how", ["ca_file", "SSL_CERT_FILE", "AWS_CA_BUNDLE"])
 def test_an_authority_is_named_in_every_way_that_tools_know(secure, repository, how):
     server, authority = secure

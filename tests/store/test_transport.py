@@ -19,6 +19,7 @@ from imagekit.store.transport import Request, Transport
 from imagekit.store.url import Url
 from tests.support import faults
 from tests.support.clock import Clock
+from tests.support.registry import Handler
 from tests.support.registry import Registry as Server
 
 
@@ -226,13 +227,28 @@ class TestTime:
             transport.send(get(f"{server.url}/v2/"))
         assert time.monotonic() - started < 2
 
+    def test_endless_trailers_of_a_stream_end(self, server: Server):
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n"
+        server.fault("GET", faults.endless(chunked, b"X-A: b\r\n" * 100))
+        with Transport(Hosts(), Retry(closing=0.3)) as transport, transport.open(get(f"{server.url}/v2/")) as response:
+            pieces = response.pieces(2)
+            assert next(pieces) == b"ab"
+            with pytest.raises(Unanswered, match="did not answer in time"):
+                next(pieces)
+
     def test_a_kept_connection_does_not_inherit_the_time_that_another_request_had_left(self, server: Server):
-        server.fault("GET", faults.slow(0.5))
+        def in_two(handler: Handler) -> bool:
+            handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+            handler.wfile.flush()
+            time.sleep(0.5)
+            handler.wfile.write(b"ab")
+            return True
+
+        server.fault("GET", in_two)
+        server.fault("POST", faults.slow(0.4, before_body=True))
         with Transport(Hosts(), Retry(idle=2, budget=0.6, tries=1)) as transport:
-            transport.send(get(f"{server.url}/v2/"))
-            body = iter([b"x" * 65536] * 64)
-            size = str(65536 * 64)
-            server.fault("POST", faults.slow(0.3))
+            assert transport.send(get(f"{server.url}/v2/")).body == b"ab"
+            body, size = iter([b"x" * 65536] * 256), str(65536 * 256)
             request = Request(
                 method="POST", url=Url.parse(f"{server.url}/x"), headers={"Content-Length": size}, body=body
             )
@@ -296,10 +312,18 @@ class TestWords:
             transport.send(get(f"http://127.0.0.1:{port}/v2/"))
         assert "check that the server runs" in caught.value.hint
 
-    def test_a_name_that_nobody_has(self, transport: Transport, clock: Clock):
+    @pytest.mark.parametrize(("code", "pauses"), [(socket.EAI_NONAME, 0), (socket.EAI_AGAIN, 2)])
+    def test_a_name_that_nobody_has(
+        self, transport: Transport, clock: Clock, monkeypatch: pytest.MonkeyPatch, code: int, pauses: int
+    ):
+        def resolve(*_: object, **__: object) -> object:
+            raise socket.gaierror(code, "no")
+
+        monkeypatch.setattr(socket, "getaddrinfo", resolve)
         with pytest.raises(Unanswered, match=r"the host registry\.invalid is not found \(GET https://") as caught:
             transport.send(get("https://registry.invalid/v2/"))
         assert "check the name" in caught.value.hint
+        assert len(clock.slept) == pauses, "a name that does not exist will not exist in a second either"
 
     def test_tls_where_none_is_spoken(self, server: Server, transport: Transport, clock: Clock):
         with pytest.raises(Unanswered, match=f"no TLS connection to {server.host}") as caught:

@@ -26,7 +26,8 @@ def test_a_url_is_taken_apart(text, parts):
     "text",
     [
         "file:///etc/passwd", "ftp://host/", "//host/", "host/path", "", "https://", "https:///path",
-        "https://user@host/", "https://user:pw@host/", "https://@host/", "https://host\\@evil/", "https://ho st/",
+        "https://user@host/", "https://user:pw@host/", "https://@host/", "https://host\\@evil/", "https://host/a\\b",
+        "https://ho st/",
         "https://host/\r\nX: y", "https://host/\x00", "https://host:99999/", "https://host:-1/", "https://host:x/",
         "https://[::1/", "https://[v1.x]/", "https://h%6fst/", "https://höst/", "https://-host/", "https://host:/",
         "https://host/" + "a" * 9000,

@@ -96,13 +96,14 @@ def headed(headers: Mapping[str, str]) -> Fault:
     return fault
 
 
-def slow(seconds: float) -> Fault:
-    """The right answer, late."""
+def slow(seconds: float, *, before_body: bool = False) -> Fault:
+    """The right answer, late; `before_body`: the request's body is not read before that."""
 
     def fault(handler: Handler) -> bool:
         time.sleep(seconds)
         return False
 
+    fault.before_body = before_body  # type: ignore[attr-defined]
     return fault
 
 

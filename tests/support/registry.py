@@ -202,10 +202,11 @@ class Handler(BaseHTTPRequestHandler):
             self.registry.requests.append(request)
         self.cut, self.change, self.replaced = None, None, {}
         fault = self.registry.fault_for(request)
-        if fault and getattr(fault, "before_body", False) and fault(self):
+        early = getattr(fault, "before_body", False)
+        if fault and early and fault(self):
             return
         self.body = self._read_body()
-        if fault and fault(self):
+        if fault and not early and fault(self):
             return
         self._route()
 
