@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 1 << 20
 
 _BREAK: Final = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
-#: What is not `c-printable` (YAML 1.2.2, section 5.1); checked here so that both parsers say the same.
-_UNPRINTABLE: Final = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+#: What is not `c-printable` (YAML 1.2.2, section 5.1); checked here so that both parsers say the same. Most texts are
+#: ASCII, and the pattern for all others takes long to compile.
+_UNPRINTABLE_ASCII: Final = "[^\t\n\r\x20-\x7e]"
+_UNPRINTABLE: Final = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 _BARE_PLACEHOLDER: Final = re.compile(r"[:\-\[,]\s*\{[a-z_.A-Z]*\}")
 _HINTS: Final = (
     (re.compile(r"\t|tab"), "indent with spaces, never with tabs"),
@@ -61,7 +63,7 @@ def _decode(file: str, data: bytes) -> tuple[str, Finding | None]:
         message = f"byte {error.start} is not UTF-8"
         hint = "save the file as UTF-8"
         return "", Finding(code="IK0002", message=message, place=Place(file=file, line=line, column=1), hint=hint)
-    if odd := _UNPRINTABLE.search(text):
+    if odd := re.search(_UNPRINTABLE_ASCII if text.isascii() else _UNPRINTABLE, text):
         before = _BREAK.split(text[: odd.start()])
         place = Place(file=file, line=len(before), column=len(before[-1]) + 1)
         message = f"the character U+{ord(odd[0]):04X} may not stand in YAML"
