@@ -14,7 +14,15 @@ from typing import NoReturn
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (the process's own when None) and exit with the code of its outcome."""
+    if arguments is None and sys.getfilesystemencoding() != "utf-8":
+        _begin_again_in_utf8()
     sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _begin_again_in_utf8() -> None:
+    """Under a locale with another encoding the same files would have other names in the image (PEP 540)."""
+    if sys.executable:
+        os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])
 
 
 def _run(arguments: Sequence[str]) -> int:
