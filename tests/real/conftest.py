@@ -129,5 +129,6 @@ def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]
     need_root()
     folder = tmp_path_factory.mktemp("podman")
     command = (need("podman"), f"--root={folder}/root", f"--runroot={folder}/run", "--storage-driver=vfs")
-    yield (*command, "--cgroup-manager=cgroupfs", "--events-backend=none")
+    # runc comes with docker and takes cgroups that crun refuses.
+    yield (*command, f"--runtime={need('runc')}", "--cgroup-manager=cgroupfs", "--events-backend=none")
     good(*command, "rm", "--all", "--force")

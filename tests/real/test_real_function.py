@@ -101,7 +101,7 @@ def test_an_archive_is_loaded_by_docker_and_podman(
 
 def test_podman_runs_what_was_pushed(function: Function, podman: tuple[str, ...], platform: str) -> None:
     # Whoever may not raise limits can still run it with lower ones.
-    limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--cgroups=disabled", "--network=none")
+    limits = ("--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024", "--network=none")
     command = (*limits, "--tls-verify=false", f"--arch={platform}", "--pull=always")
     shown = ("--entrypoint=/bin/busybox", function.name, "uname", "-m")
     said = good(*podman, "run", "--rm", "--quiet", *command, *shown).out
