@@ -45,12 +45,16 @@ class Parcel:
         """What the plain tag names."""
         return self.index or self.manifests[0]
 
-    def under(self, tag: str) -> Mapping[str, Document]:
-        """What each tag will name, the plain one last."""
-        if self.index is None:
-            return {tag: self.top}
-        suffixed = {f"{tag}-{_architecture(item)}": item for item in self.manifests}
-        return {**suffixed, tag: self.index}
+    def under(self, tags: Sequence[str]) -> Mapping[str, Document]:
+        """What each tag will name, the plain ones last of all; raises UsageError for one that would name two."""
+        platforms = self.manifests if self.index else ()
+        suffixed = {f"{tag}-{_architecture(item)}": item for tag in tags for item in platforms}
+        if twice := sorted(suffixed.keys() & set(tags)):
+            raise UsageError(
+                f"the tag {twice[0]} would name one platform's image and the index of all",
+                hint="platforms get the tag and their name, such as `TAG-arm64`; choose another tag",
+            )
+        return {**suffixed, **dict.fromkeys(tags, self.top)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +109,7 @@ def export(parcel: Parcel, sink: Sink, tag: str, progress: Progress) -> None:
 
 def _outdated(parcel: Parcel, delivery: Delivery) -> Mapping[str, Document]:
     """The tags that do not name yet what they shall; raises RemoteFailed for one that may not be moved."""
-    wanted = {tag: document for name in delivery.tags for tag, document in parcel.under(name).items()}
+    wanted = parcel.under(delivery.tags)
     current = dict(zip(wanted, parallel.each(delivery.sink.digest_of, wanted, _WORKERS), strict=True))
     moved = {tag: doc for tag, doc in wanted.items() if current[tag] != doc.descriptor.digest}
     for tag in moved:

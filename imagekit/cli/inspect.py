@@ -12,6 +12,7 @@ from imagekit.cli import options
 from imagekit.cli.frame import command, pass_session
 from imagekit.cli.session import Session, write, write_json
 from imagekit.cli.sizes import size
+from imagekit.errors import UsageError
 
 if TYPE_CHECKING:
     from imagekit.look import Seen
@@ -33,13 +34,22 @@ def inspect(session: Session, image: str, *, architectures: Sequence[Architectur
     with work.opened(session) as opened:
         source, selector = opened.places.source(image)
         top, found = look(source, selector)
-    wanted = [one for one in found if not architectures or one.architecture in {str(item) for item in architectures}]
+    wanted = _chosen(image, found, [item.name for item in architectures])
     if as_json:
         write_json({"image": image, "digest": str(top), "platforms": [one.to_mapping() for one in wanted]})
         return
     write(f"{image}\n  digest {top}")
     for one in wanted:
         write("\n".join(_lines(one)))
+
+
+def _chosen(image: str, found: Sequence[Seen], names: Sequence[str]) -> Sequence[Seen]:
+    """Those for the named architectures, all when none is named; raises UsageError for one that is not there."""
+    lacking = [name for name in names if name not in {one.architecture for one in found}]
+    if lacking:
+        has = ", ".join(str(one.image.platform) for one in found) or "none"
+        raise UsageError(f"{image} has no platform {lacking[0]}", hint=f"it has {has}")
+    return [one for one in found if not names or one.architecture in names]
 
 
 def _lines(seen: Seen) -> Iterator[str]:

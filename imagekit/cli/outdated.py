@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from imagekit.cli import options
 from imagekit.cli.frame import command, option, pass_session
 from imagekit.cli.session import Session, write, write_json
-from imagekit.errors import FindingsError, StaleLock
+from imagekit.errors import StaleLock
 
 
 @command("outdated")
@@ -29,7 +29,8 @@ def outdated(
     if not rows:
         session.say("nothing is outdated")
     elif exit_code:
-        raise FindingsError((), f"{len(rows)} of the locked inputs are outdated")
+        number = f"{len(rows)} locked inputs are" if len(rows) > 1 else "a locked input is"
+        raise StaleLock(f"{number} outdated", hint="`imagekit lock --upgrade` takes over what is there now")
 
 
 def _rows(session: Session, spec: str, overrides: Sequence[str]) -> list[dict[str, str]]:
@@ -41,6 +42,6 @@ def _rows(session: Session, spec: str, overrides: Sequence[str]) -> list[dict[st
         loaded = work.load(session, opened, spec, overrides)
         known = pipeline.lock_file(loaded).read()
         if known is None:
-            raise StaleLock(f"{spec} has no lock")
+            raise StaleLock(f"{spec} has no lock", hint="`imagekit lock` writes one")
         found = changes(known, pipeline.fresh(opened, loaded))
         return [{"spec": spec, **change.to_mapping()} for change in found]

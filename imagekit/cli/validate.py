@@ -26,8 +26,9 @@ def validate(session: Session, specs: Sequence[str], overrides: Sequence[str], s
     if as_json:
         write_json([finding.to_dict() for finding in in_order(found)])
     if errors(found) or (strict and found):
-        shown = () if as_json else tuple(found)
-        raise InvalidSpec(shown, f"{len(found)} problem{'s' if len(found) != 1 else ''} found")
+        refused = InvalidSpec if errors(found) else FindingsError
+        number = f"{len(found)} problem{'s' if len(found) != 1 else ''} found"
+        raise refused(() if as_json else tuple(found), number)
     if not as_json:
         session.report(found)
         session.say(f"valid: {', '.join(specs)}")

@@ -6,7 +6,9 @@ import functools
 import gzip
 import io
 import json
+import struct
 import tarfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 
 from imagekit.cli import main
+from tests.support import bases
 from tests.support.bases import StandIn, digest
 from tests.support.registry import Registry
 
@@ -50,6 +53,26 @@ def variant(image: StandIn, change: Callable[[dict[str, Any], dict[str, Any]], N
         entry |= {"digest": digest(data), "size": len(data)}
         made.manifests[digest(data)] = data
     return replace(made, index=json.dumps(index).encode())
+
+
+def tiny() -> StandIn:
+    """A base with one small layer, whose bytes no version of Python or zlib can change: its digests may be pinned."""
+    tar = bases.layer({"etc": bases.folder(), "etc/system-release": bases.Node(b"one file\n")})
+    blob = _stored(tar)
+
+    def shrink(manifest: dict[str, Any], config: dict[str, Any]) -> None:
+        manifest["layers"] = [{"mediaType": bases.TYPES["oci"][3], "digest": digest(blob), "size": len(blob)}]
+        config |= {"history": [], "rootfs": {"type": "layers", "diff_ids": [digest(tar)]}}
+
+    made = variant(base(), shrink)
+    made.add(blob, bases.TYPES["oci"][3])
+    return made
+
+
+def _stored(data: bytes) -> bytes:
+    """A gzip member (RFC 1952) with one block that is not compressed (RFC 1951, 3.2.4)."""
+    block = b"\x01" + struct.pack("<HH", len(data), len(data) ^ 0xFFFF) + data
+    return b"\x1f\x8b\x08" + bytes(6) + b"\xff" + block + struct.pack("<II", zlib.crc32(data), len(data))
 
 
 def put(registry: Registry, image: StandIn, repository: str, tag: str) -> str:
