@@ -159,14 +159,14 @@ def make_w2(folder: Path, mirror: Path) -> Callable[[int], None]:
 
 
 def make_node_archive(mirror: Path, arch: str) -> None:
-    """The official archive's layout out of npm's package of the same program."""
+    """The official archive's layout, with the newest 19.x that npm has for the architecture in it."""
     target = mirror / "dist" / "v19.9.0" / f"node-v19.9.0-linux-{arch}.tar.gz"
     if target.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         subprocess.run(
-            ["npm", "pack", "--silent", f"node-linux-{arch}@19.9.0"], cwd=scratch, check=True, stdout=subprocess.DEVNULL
+            ["npm", "pack", "--silent", f"node-linux-{arch}@19"], cwd=scratch, check=True, stdout=subprocess.DEVNULL
         )
         packed = next(Path(scratch).glob("*.tgz"))
         with tarfile.open(packed) as source, tarfile.open(target, "w:gz", compresslevel=6) as made:
