@@ -107,12 +107,6 @@ class _Plain(HTTPConnection):
             raise
         return sock
 
-    def putrequest(self, *arguments: Any, **options: Any) -> None:
-        """Begin a request; a kept connection still has the last answer's time limit."""
-        if self.sock is not None:
-            self.sock.settimeout(self.limits().seconds())
-        super().putrequest(*arguments, **options)
-
     def response_class(self, sock: socket.socket, *arguments: Any, **options: Any) -> _Response:  # type: ignore[override]
         """The answer's reader, under the limits of now (http.client calls it as it would a class)."""
         return _Response(sock, *arguments, **options, limits=self.limits())
@@ -139,7 +133,7 @@ class Connections:
         proxy = proxy_for(url, self._hosts.environment)
         pool = self._pool(url, guard, proxy)
         target = str(url) if proxy and url.scheme == "http" else url.target
-        timeout = Timeout(connect=limits.idle, read=limits.idle)
+        timeout = Timeout(connect=limits.seconds(), read=limits.idle)
         with self._under(limits):
             return pool.urlopen(
                 method,
