@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 from dataclasses import replace
 
 from imagekit.architecture import by_name
@@ -18,6 +19,9 @@ from imagekit.oci.platform import Platform
 from imagekit.plan.plan import Plan
 from imagekit.values import dataclass
 
+#: As many layers as every engine can stack (Docker's limit is 127).
+_MAX_LAYERS: Final = 127
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layer:
@@ -28,9 +32,15 @@ class Layer:
 
 
 def image(plan: Plan, base: Image | None, layers: Sequence[Layer]) -> Image:
-    """The image; raises BuildFailed when its manifest is larger than Lambda takes."""
+    """The image; raises BuildFailed when it has more layers, or a larger manifest, than anybody takes."""
     config = _config(plan, base, layers)
     below = base.manifest.layers if base else ()
+    if len(below) + len(layers) > _MAX_LAYERS:
+        raise BuildFailed(
+            f"the image for {plan.architecture} would have {len(below)} layers of its base and {len(layers)} of its own; "
+            f"engines take at most {_MAX_LAYERS}",
+            hint="choose a base with fewer layers",
+        )
     made = Image.of(
         Manifest(
             config=Descriptor.of(config.to_bytes(), media.CONFIG),

@@ -9,13 +9,9 @@ from imagekit.errors import BuildFailed
 from imagekit.lock import Making
 from imagekit.oci import media
 from imagekit.oci.image import Image
-from imagekit.oci.manifest import Manifest
 from imagekit.plan.inputs import Inputs
 from imagekit.plan.parts import Part, SystemPart
 from imagekit.plan.plan import LayerPlan
-
-#: As many layers as every engine can stack (Docker's limit is 127).
-_MAX_LAYERS = 127
 
 
 def layers(base: Base, inputs: Inputs, making: Making) -> tuple[LayerPlan, ...]:
@@ -50,18 +46,10 @@ def check_base(image: Image, name: str) -> None:
     for layer in image.manifest.layers:
         if layer.in_oci().media_type != media.LAYER:
             raise BuildFailed(
-                f"the base {name} has the layer {layer.digest} of type {layer.media_type}; Lambda takes gzip only",
+                f"the base {name} has the layer {layer.digest} of type {layer.media_type or 'unknown'}; "
+                "Lambda takes gzip only",
                 hint="choose a base with gzip layers, or push this one again with gzip compression",
             )
-    _check_depth(image.manifest, name)
-
-
-def _check_depth(manifest: Manifest, name: str) -> None:
-    if len(manifest.layers) >= _MAX_LAYERS:
-        raise BuildFailed(
-            f"the base {name} has {len(manifest.layers)} layers; an image has at most {_MAX_LAYERS}",
-            hint="choose a base with fewer layers",
-        )
 
 
 def _system(system: System, certificates: bytes) -> SystemPart:
