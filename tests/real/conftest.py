@@ -5,32 +5,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from tests.support.bases import StandIn
 from tests.support.commands import good, run
-from tests.support.docker_registry import DockerRegistry, docker_registry
+from tests.support.docker_registry import Bases, DockerRegistry, docker_registry
 from tests.support.engine import Engine, engine
 from tests.support.tools import ARM64_SYSROOT, missing, need, need_file, need_root
 
 #: Lambda's emulator, for both architectures, comes with AWS's own command line for Lambda.
 _EMULATORS = "aws-sam-cli==1.170.0"
 _NAMES = {"x86_64": "amd64", "arm64": "arm64"}
-
-
-@dataclass(frozen=True)
-class Bases:
-    """The stand-ins by imagekit's name of the system, in a registry that stands in for AWS's."""
-
-    registry: DockerRegistry
-    made: dict[str, StandIn] = field(repr=False)
-
-    @property
-    def settings(self) -> dict[str, str]:
-        return {"IMAGEKIT_MIRROR": f"public.ecr.aws={self.registry.host}"}
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,10 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.bases import StandIn
 from tests.support.commands import good
 from tests.support.tools import need
 
@@ -59,6 +60,18 @@ class DockerRegistry:
 
     def _log(self) -> str:
         return (self.folder / "log").read_text()
+
+
+@dataclass(frozen=True)
+class Bases:
+    """The stand-ins by imagekit's name of the system, in a registry that stands in for AWS's."""
+
+    registry: DockerRegistry
+    made: dict[str, StandIn] = field(repr=False)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"IMAGEKIT_MIRROR": f"public.ecr.aws={self.registry.host}"}
 
 
 @contextmanager

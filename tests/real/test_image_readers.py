@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import Bases
 from tests.support import filesystems, project
 from tests.support.commands import Ran, good, imagekit_well
-from tests.support.docker_registry import DockerRegistry
+from tests.support.docker_registry import Bases, DockerRegistry
 from tests.support.engine import Engine
 from tests.support.project import Seen
 from tests.support.tools import need, need_file

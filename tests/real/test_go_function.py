@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import Bases
 from tests.support.commands import CHECKOUT, good, imagekit, imagekit_well
-from tests.support.docker_registry import DockerRegistry
+from tests.support.docker_registry import Bases, DockerRegistry
 from tests.support.engine import Engine
 from tests.support.tools import need_file
 

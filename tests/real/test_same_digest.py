@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import Bases
 from tests.support import project
 from tests.support.commands import Ran, good, imagekit_well, run
+from tests.support.docker_registry import Bases
 from tests.support.installation import install
 from tests.support.tools import ARM64_SYSROOT, missing, need, need_file, need_root
 

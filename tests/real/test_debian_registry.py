@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.conftest import Bases
 from tests.support import project
 from tests.support.commands import imagekit, imagekit_well
-from tests.support.docker_registry import DockerRegistry
+from tests.support.docker_registry import Bases, DockerRegistry
 
 pytestmark = pytest.mark.real
 
