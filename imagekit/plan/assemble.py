@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 from dataclasses import replace
+from typing import Final
 
 from imagekit.architecture import by_name
 from imagekit.errors import BuildFailed
@@ -37,8 +37,8 @@ def image(plan: Plan, base: Image | None, layers: Sequence[Layer]) -> Image:
     below = base.manifest.layers if base else ()
     if len(below) + len(layers) > _MAX_LAYERS:
         raise BuildFailed(
-            f"the image for {plan.architecture} would have {len(below)} layers of its base and {len(layers)} of its own; "
-            f"engines take at most {_MAX_LAYERS}",
+            f"the image for {plan.architecture} would have {len(below)} layers of its base and {len(layers)} of its "
+            f"own; engines take at most {_MAX_LAYERS}",
             hint="choose a base with fewer layers",
         )
     made = Image.of(
