@@ -1,6 +1,6 @@
 """Connections of urllib3 that keep to this program's rules: the peer's address, the time, the certificates.
 
-The only module that imports urllib3, and imported only when a request is really made.
+This module and `failures` import urllib3; they are imported only when a request is really made.
 """
 
 from __future__ import annotations
