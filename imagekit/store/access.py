@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 from imagekit.errors import RemoteFailed
@@ -25,6 +26,8 @@ from imagekit.store.text import cleaned
 from imagekit.store.transport import Request, Response, Transport
 from imagekit.store.url import Url
 from imagekit.values import dataclass
+
+T = TypeVar("T", Answer, Response)
 
 _CLIENT: Final = "imagekit"
 _BEARER: Final = re.compile(r"[!-~]{1,32768}")
@@ -74,28 +77,32 @@ class Access:
         return self._keyring
 
     def send(self, request: Request, scope: Scope, bound: int) -> Answer:
-        """The whole answer; raises RemoteFailed when there is none, Refused when it is 401 to the end."""
-        return self.open(request, scope).whole(bound)
-
-    def open(self, request: Request, scope: Scope) -> Response:
-        """The answer with its body unread; raises as `send` does.
+        """The whole answer; raises RemoteFailed when there is none, Refused when it is 401 to the end.
 
         A request with a streamed body is not sent again: its Refused says 401, and the next one has a fresh pass.
         """
+        return self._admitted(request, scope, lambda sent: self.transport.send(sent, bound))
+
+    def open(self, request: Request, scope: Scope) -> Response:
+        """The answer with its body unread; raises as `send` does."""
+        return self._admitted(request, scope, self.transport.open)
+
+    def _admitted(self, request: Request, scope: Scope, ask: Callable[[Request], T]) -> T:
+        """What `ask` gets once the registry lets us in; asked without credentials where the URL is another server's."""
         if request.url.origin != scope.endpoint.url("/").origin:
-            return self.transport.open(request)
+            return ask(request)
         shown = self._pass(scope)
-        response = self.transport.open(_with(request, shown))
-        if response.status != 401 or response.url.origin != request.url.origin:
-            return response
-        answer = response.whole(SMALL)
+        found = ask(_with(request, shown))
+        if not _is_barred(found, request):
+            return found
+        answer = _read(found)
         fresh = self._renewed(scope, shown, answer)
         if fresh is None or request.is_streamed:
             raise self._denied(scope, answer, shown or fresh, passing=fresh is not None)
-        response = self.transport.open(_with(request, fresh))
-        if response.status == 401 and response.url.origin == request.url.origin:
-            raise self._denied(scope, response.whole(SMALL), fresh)
-        return response
+        found = ask(_with(request, fresh))
+        if _is_barred(found, request):
+            raise self._denied(scope, _read(found), fresh)
+        return found
 
     def shown(self, scope: Scope) -> str:
         """As whom requests of this scope are made, for people."""
@@ -181,6 +188,15 @@ class Access:
             f"`aws ecr get-login-password | docker login --username AWS --password-stdin {name}`, "
             "or install lambda-imagekit[aws], which asks AWS itself"
         )
+
+
+def _is_barred(found: Answer | Response, request: Request) -> bool:
+    """401 of the registry itself, not of a server that it sent us to."""
+    return found.status == 401 and found.url.origin == request.url.origin
+
+
+def _read(found: Answer | Response) -> Answer:
+    return found.whole(SMALL) if isinstance(found, Response) else found
 
 
 def _with(request: Request, shown: _Pass | None) -> Request:

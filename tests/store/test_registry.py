@@ -192,6 +192,12 @@ class TestWhatAnswersHaveToBe:
             repository(f"{server.host}/app").document("v1")
         assert "something else answers here" in caught.value.hint
 
+    def test_a_manifest_that_breaks_off_is_asked_for_again(self, server: Server, repository: Open):
+        document = manifest_of(server.add_blob("app", b"{}"))
+        server.add_manifest("app", document.data, media.MANIFEST, "v1")
+        server.fault("GET", faults.cut(10))
+        assert repository(f"{server.host}/app").document("v1") == document
+
     def test_a_manifest_above_the_bound_is_refused(self, server: Server, repository: Open):
         server.add_manifest("app", b" " * (4 * 1024 * 1024 + 1), media.MANIFEST, "v1")
         with pytest.raises(RemoteFailed, match="larger than 4194304 bytes"):
