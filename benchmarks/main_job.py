@@ -296,9 +296,7 @@ def measure(bench: Bench, peers: list[str], runs: int) -> dict[tuple[str, str], 
 
 
 def report(workload: str, found: dict[tuple[str, str], list[tuple[float, float, int]]]) -> None:
-    print(
-        f"\n{workload}: wall seconds, median (min-max) | CPU seconds | peak MB | imagekit as a part of the peer"
-    )
+    print(f"\n{workload}: wall seconds, median (min-max) | CPU seconds | peak MB | imagekit as a part of the peer")
     own = {phase: statistics.median(run[0] for run in found[("imagekit", phase)]) for phase in PHASES}
     for (peer, phase), measured in found.items():
         walls = sorted(run[0] for run in measured)

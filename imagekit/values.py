@@ -17,7 +17,8 @@ else:
 
     def dataclass(*, frozen, kw_only, slots):
         """`dataclasses.dataclass(frozen=True, kw_only=True, slots=True)`, which is all that there is here."""
-        assert frozen and kw_only and slots
+        if not (frozen and kw_only and slots):
+            raise TypeError("values are frozen, keyword-only and slotted")
         return _value
 
     def _value(cls):
