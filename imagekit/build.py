@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from imagekit import parallel
@@ -59,8 +60,11 @@ class Builder:
     def _make(self, plan: LayerPlan, gathered: Gathered, architecture: str, pool: Executor) -> Layer:
         from imagekit.rootfs.layer import write_layer
 
-        with self.progress.task(f"{architecture} {plan.name}") as task, self.cache.writer() as writer:
-            items = (item for part in plan.parts for item in self._items(part, gathered))
+        #: The archives by their place in the cache: messages call them by their source.
+        names: dict[str, str] = {}
+        title = f"{architecture} {plan.name}"
+        with self.progress.task(title) as task, self.cache.writer() as writer, _called(names):
+            items = (item for part in plan.parts for item in self._items(part, gathered, names))
             layout = gathered.inputs.layout
             blob = write_layer(_counted(items, task), writer.file, self.codec, layout=layout, pool=pool)
             writer.commit(blob.digest)
@@ -70,7 +74,7 @@ class Builder:
             self.cache.keep(_LAYERS, str(plan.key), _record(layer))
             return layer
 
-    def _items(self, part: Part, gathered: Gathered) -> Iterator[Item]:
+    def _items(self, part: Part, gathered: Gathered, names: dict[str, str]) -> Iterator[Item]:
         match part:
             case FilesPart(target=target, mode=mode, single=single):
                 if part not in gathered.files:
@@ -80,7 +84,8 @@ class Builder:
                 from imagekit.rootfs.archive import read_archive
 
                 path = gathered.archives.get(part.digest) or self.archive(part)
-                return _named(read_archive(path, target=target.strip("/"), strip=strip), path, source)
+                names[path] = source
+                return read_archive(path, target=target.strip("/"), strip=strip)
             case ImagePart():
                 return self.image(part)
             case SystemPart():
@@ -113,12 +118,16 @@ def _counted(items: Iterator[Item], task: Task) -> Iterator[Item]:
         yield entry, content
 
 
-def _named(items: Iterator[Item], path: str, source: str) -> Iterator[Item]:
-    """The same items; messages call the archive by its source, not by its place in the cache."""
+@contextmanager
+def _called(names: Mapping[str, str]) -> Iterator[None]:
+    """Errors inside call things by `names`: contents are read long after their archive was opened."""
     try:
-        yield from items
+        yield
     except BuildFailed as error:
-        raise BuildFailed(error.message.replace(path, source), hint=error.hint, place=error.place) from error
+        message = error.message
+        for path, name in names.items():
+            message = message.replace(path, name)
+        raise type(error)(message, hint=error.hint, place=error.place) from error
 
 
 def _system(part: SystemPart) -> Iterator[Item]:

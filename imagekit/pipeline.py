@@ -26,6 +26,7 @@ from imagekit.oci.ports import Cache
 from imagekit.oci.reference import Reference
 from imagekit.plan.assemble import image
 from imagekit.plan.layers import layers
+from imagekit.plan.parts import ArchivePart
 from imagekit.plan.plan import Plan
 from imagekit.plan.settings import settings
 from imagekit.progress import Progress
@@ -142,7 +143,7 @@ def build(session: Session, work: Project, lock: Lock, plans: Sequence[Plan], ga
         cache=session.cache,
         workers=session.workers,
         progress=session.progress,
-        archive=lambda part: places.fetch.fetch(part.source, digest=part.digest, size=part.size).path,
+        archive=lambda part: _fetched(places, part),
         image=lambda part: image_items(part, places.source, session.cache, session.progress),
     )
     made = builder.layers(plans, gathered)
@@ -201,6 +202,13 @@ def _plan(work: Project, lock: Lock, number: int, gathered: Gathered) -> Plan:
         layers=layers(work.base, inputs, lock.making),
         settings=settings(spec, work.base, config, locked.base, lock.created, work.spec.places),
     )
+
+
+def _fetched(places: Places, part: ArchivePart) -> str:
+    """The path of a locked archive."""
+    from imagekit.resolve import fetched
+
+    return fetched(places.fetch, part.source, digest=part.digest, size=part.size).path
 
 
 def _resolved(session: Session, work: Project, request: Request, wanted: Making, known: Lock | None) -> Lock:

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 from imagekit import images
 from imagekit.architecture import by_name
-from imagekit.errors import WrongChecksum
+from imagekit.errors import RemoteFailed, WrongChecksum
 from imagekit.lock import Lock, LockedArchive, LockedImage, LockedPlatform, Making, PlatformRequest, Request
 from imagekit.oci.digest import Digest
-from imagekit.oci.ports import Fetch, Source
+from imagekit.oci.ports import Fetch, Fetched, Source
 from imagekit.values import dataclass
 
 
@@ -55,7 +55,15 @@ class Resolver:
     def _archive(self, url: str, sha256: str, known: LockedArchive | None) -> LockedArchive:
         if known and sha256 in ("", known.digest.hex):
             return known
-        fetched = self.fetch.fetch(url, digest=Digest(sha256) if sha256 else None, size=None)
-        if sha256 and fetched.digest.hex != sha256:
-            raise WrongChecksum(f"{url} has the sha256 {fetched.digest.hex}, the spec says {sha256}")
-        return LockedArchive(url=url, digest=fetched.digest, size=fetched.size)
+        found = fetched(self.fetch, url, digest=Digest(sha256) if sha256 else None, size=None)
+        return LockedArchive(url=url, digest=found.digest, size=found.size)
+
+
+def fetched(fetch: Fetch, url: str, *, digest: Digest | None, size: int | None) -> Fetched:
+    """The file behind a URL; errors name it as the spec does, whatever mirror was asked. Raises as `fetch` does."""
+    try:
+        return fetch.fetch(url, digest=digest, size=size)
+    except (RemoteFailed, WrongChecksum) as error:
+        if url in error.message:
+            raise
+        raise type(error)(f"{url}: {error.message}", hint=error.hint, place=error.place) from error

@@ -22,7 +22,11 @@ def local(root: str, text: str, place: Place | None) -> Path:
         ) from error
     inside(root, real, text, place)
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise InvalidFile(f"{text} is neither a file nor a folder", hint="leave it out with `exclude`", place=place)
+        raise InvalidFile(
+            f"{text} is neither a file nor a folder",
+            hint="name one; an image holds no devices, pipes and sockets",
+            place=place,
+        )
     if not os.access(real, os.R_OK | (os.X_OK if stat.S_ISDIR(mode) else 0)):
         raise InvalidFile(f"{text}: permission denied", hint="make it readable for the user who builds", place=place)
     return real
