@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from imagekit.oci.validate import validate
+from imagekit.store.layout import Layout
 from tests.support import filesystems, project
 from tests.support.commands import Ran, good, imagekit_well
 from tests.support.docker_registry import Bases, DockerRegistry
@@ -95,6 +97,9 @@ def test_skopeo_copies_the_whole_index_unchanged_and_umoci_unpacks_it(
     skopeo("copy", "--all", "--src-tls-verify=false", f"docker://{pushed.name}", f"oci:{tmp_path}/copy:v1")
     index = json.loads((tmp_path / "copy/index.json").read_text())["manifests"]
     assert [entry["digest"] for entry in index] == [pushed.digest]
+
+    image = Layout.in_folder(tmp_path / "copy")
+    assert not validate(image.document("v1"), image.blob).findings
 
     # umoci wants one manifest, not an index.
     oci = ARCHITECTURES[architecture]

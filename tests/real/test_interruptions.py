@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from imagekit.oci.validate import validate
+from imagekit.store.layout import Layout
 from tests.support import project
 from tests.support.commands import CHECKOUT, IMAGEKIT, Ran, imagekit_well, run
 from tests.support.docker_registry import Bases, DockerRegistry
@@ -103,6 +105,8 @@ def test_a_kill_at_any_moment_leaves_a_whole_layout_and_cache(work: Work, tmp_pa
     assert not problems_of_layout(tmp_path / "out")
     assert not unfinished(work.layout)
     assert not unfinished(tmp_path / "out")
+    image = Layout.in_folder(tmp_path / "out")
+    assert not validate(image.document(""), image.blob).findings
 
 
 def on_own_disk(disk: Path, size: str, script: str, *arguments: str, folder: Path, **settings: str) -> Ran:
