@@ -80,6 +80,8 @@ def resolve(session: Session, work: Project, use: Use, compression: str | None =
     wanted = making(work.base, compression, known)
     usable = file.usable(known, use, request, wanted)
     if usable:
+        for spec in work.platforms:
+            usable.at(spec.architecture.name)
         return usable
     lock = _resolved(session, work, request, wanted, known)
     why = f": {'; '.join(differences(known, request, wanted))}" if known else ""

@@ -19,7 +19,7 @@ from imagekit.spec.known import Known, Validated
 from imagekit.spec.load import load
 from imagekit.spec.model import Spec
 from imagekit.spec.platform import PlatformFromImage, PlatformSpec
-from imagekit.spec.syntax import is_url
+from imagekit.spec.syntax import is_url, label
 from imagekit.values import dataclass
 
 
@@ -80,7 +80,10 @@ class Project:
         return Request(platforms=tuple(_request(item, self.base) for item in everything))
 
     def labelled(self, labels: Mapping[str, str]) -> Self:
-        """The same with more labels, which win over the spec's."""
+        """The same with more labels, which win over the spec's; raises UsageError for a name that is none."""
+        for name in labels:
+            if problem := label(name):
+                raise UsageError(f"--label: {problem.message}", hint=problem.hint)
         platforms = tuple(replace(item, labels={**item.labels, **labels}) for item in self.platforms)
         return replace(self, platforms=platforms)
 

@@ -521,6 +521,7 @@ def test_a_build_from_an_image_layout_needs_no_registry_and_no_folder(bench):
         (["--load"], "a Docker engine takes one platform"),
         (["--platform", "mips"], ""),
         (["--label", "x"], "--label takes KEY=VALUE, not 'x'"),
+        (["--label", "a b=x"], "--label: 'a b' is no name of a label"),
         (["--locked", "--frozen"], "--locked and --frozen exclude each other"),
         (["--set", "os"], ""),
     ],

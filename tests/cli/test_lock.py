@@ -135,7 +135,11 @@ def test_frozen_without_a_lock_or_with_half_of_one_says_so(bench):
         "error: there is no runtime.lock, and --frozen resolves nothing\n"
         "  hint: run `imagekit lock`, look at the difference, and commit it\n",
     )
+    bench.spec(architectures=["arm64"])
     bench.run("lock").ok()
+    bench.spec(build="touch ran")
+    assert bench.run("build", "--frozen").error[0] == "error: the lock has nothing for x86_64"
+    assert not (bench.folder / "ran").exists()
     bench.spec(
         archives=[{"source": "https://example.com/a.tar", "target": "/opt"}],
         files=[{"image": "corp/tool:1", "source": "/tool", "target": "/opt"}],
