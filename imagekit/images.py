@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imagekit.architecture import Architecture
-from imagekit.errors import RemoteFailed
+from imagekit.errors import InvalidFile, RemoteFailed
 from imagekit.oci import media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
@@ -25,7 +25,10 @@ class Found:
 
 
 def find(source: Source, selector: str, architecture: Architecture, name: str) -> Found:
-    """The image for an architecture under a tag or digest; `name` is what messages call it. Raises RemoteFailed."""
+    """The image for an architecture under a tag or digest; `name` is what messages call it.
+
+    Raises RemoteFailed, and InvalidFile for an image that is not for this architecture.
+    """
     wanted = Platform.of(architecture)
     try:
         document = source.document(selector)
@@ -34,7 +37,7 @@ def find(source: Source, selector: str, architecture: Architecture, name: str) -
         entry = Index.from_bytes(document.data).select(wanted)
         image = _image(source, source.document(str(entry.digest)), wanted)
         return Found(image=image, manifest=entry.digest, index=document.descriptor.digest)
-    except RemoteFailed as error:
+    except (RemoteFailed, InvalidFile) as error:
         if name in error.message:
             raise
         raise type(error)(f"{name}: {error.message}", hint=error.hint, place=error.place) from error
@@ -57,7 +60,7 @@ def _image(source: Source, document: Document, wanted: Platform) -> Image:
     manifest = Manifest.from_bytes(document.data)
     image = Image.from_bytes(document.data, small_blob(source, manifest.config))
     if image.platform != wanted:
-        raise RemoteFailed(
+        raise InvalidFile(
             f"the image is for {image.platform}, wanted is {wanted}",
             hint="leave that architecture out of `architectures`, or choose another base",
         )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 from typing import Final, Self
 
-from imagekit.errors import RemoteFailed
+from imagekit.errors import InvalidFile, RemoteFailed
 from imagekit.oci import canonical, media
 from imagekit.oci.canonical import Json
 from imagekit.oci.descriptor import Descriptor, text_mapping
@@ -55,15 +55,15 @@ class Index:
         return tuple(item for item in self.manifests if _is_image(item))
 
     def select(self, platform: Platform) -> Descriptor:
-        """The one image for this platform; raises RemoteFailed when there is none or more than one."""
+        """The one image for this platform; raises InvalidFile when there is none or more than one."""
         found = {item.digest: item for item in self.images() if item.platform == platform}
         if len(found) > 1:
-            raise RemoteFailed(
+            raise InvalidFile(
                 f"the index has {len(found)} images for {platform}",
                 hint="name the one you mean by its digest: repository@sha256:…",
             )
         if not found:
-            raise RemoteFailed(
+            raise InvalidFile(
                 f"the index has no image for {platform}; it has {_platforms(self.images())}",
                 hint="leave that architecture out of `architectures`, or choose another base",
             )

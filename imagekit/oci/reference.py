@@ -44,7 +44,7 @@ class Reference:
             registry=_matching(_REGISTRY, registry, text),
             repository=_matching(_REPOSITORY, repository, text),
             tag=_matching(TAG, tag, text) if colon else "",
-            digest=_digest(digest, text) if at else None,
+            digest=digest_in(digest, text) if at else None,
         )
 
     @property
@@ -76,7 +76,8 @@ def _matching(pattern: re.Pattern[str], part: str, whole: str) -> str:
     return part
 
 
-def _digest(text: str, whole: str) -> Digest:
+def digest_in(text: str, whole: str) -> Digest:
+    """The digest that a person wrote in the name `whole`; raises InvalidFile."""
     if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
         raise InvalidFile(f"not an image reference: {whole[:300]!r} (the digest does not fit)", hint=_FORM)
     return Digest.parse(text)

@@ -8,7 +8,7 @@ from typing import Final
 
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache, Fetch, Fetched, Source
-from imagekit.oci.reference import Reference
+from imagekit.oci.reference import Reference, digest_in
 from imagekit.store.access import Access
 from imagekit.store.aws import is_ecr, tag_mutability
 from imagekit.store.cached import Cached, Offline
@@ -38,7 +38,7 @@ class Name:
             if text.startswith(kind):
                 rest, at, digest = text.removeprefix(kind).partition("@")
                 if at:
-                    return cls(kind=kind, place=rest, selector=str(Digest.parse(digest)))
+                    return cls(kind=kind, place=rest, selector=str(digest_in(digest, text)))
                 head, colon, tag = rest.rpartition(":")
                 if colon and "/" not in tag and head:
                     return cls(kind=kind, place=head, selector=tag)
