@@ -3,7 +3,6 @@
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,6 +12,7 @@ import pytest
 from imagekit.oci.digest import Digest
 from imagekit.store.cache import DiskCache
 from tests.support.commandline import ROOT, CommandLine
+from tests.support.tools import need
 
 _DAY = 86_400
 
@@ -62,9 +62,7 @@ def test_version_reads_well(imagekit):
 
 def _completed(tmp_path, *words):
     """What bash offers for a command line whose last word is being typed."""
-    bash = shutil.which("bash")
-    if bash is None:
-        pytest.skip("bash is not installed")
+    bash = need("bash")
     program = tmp_path / "bin" / "imagekit"
     program.parent.mkdir(exist_ok=True)
     program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m imagekit "$@"\n')

@@ -3,7 +3,6 @@
 import gc
 import io
 import json
-import os
 import socketserver
 import subprocess
 import tempfile
@@ -13,7 +12,6 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-import docker as sdk
 import pytest
 
 from imagekit.errors import BuildFailed, Missing, RemoteFailed, UsageError, WrongDigest
@@ -25,7 +23,6 @@ ONE = picture({"etc/os-release": b"base" * 5000}, {"var/task/app.py": b"one"})
 ARM = picture({"etc/os-release": b"arm"}, platform=ARM64)
 
 #: Where this machine's engine is; tests themselves see a cleared environment.
-MACHINE = dict(os.environ)
 
 
 class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -204,34 +201,6 @@ def test_podman_as_an_engine_has_the_image(environment):
             service.terminate()
             service.wait()
     assert json.loads(told.stdout)[0]["RootFS"]["Layers"] == [str(item) for item in ONE.image.config.diff_ids]
-
-
-@pytest.mark.real
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the SDK forgets a socket that cannot connect
-def test_docker_has_the_image():
-    client = _docker()
-    name = f"imagekit-test-{os.getpid()}"
-    try:
-        with docker.loading(name, MACHINE) as sink:
-            ONE.put_into(sink, "1")
-        image = client.images.get(f"{name}:1")
-        client.images.remove(f"{name}:1")
-    finally:
-        client.close()
-    assert image.attrs["Config"]["Cmd"] == ["app.main"]
-    assert image.attrs["RootFS"]["Layers"] == [str(item) for item in ONE.image.config.diff_ids]
-
-
-def _docker() -> sdk.DockerClient:
-    need("docker")
-    try:
-        return sdk.from_env(environment=MACHINE)
-    except sdk.errors.DockerException as error:
-        problem = str(error)
-    gc.collect()
-    if os.environ.get("CI") == "true":
-        pytest.fail(problem)
-    pytest.skip("no Docker engine is running")
 
 
 def _wait_for(path: Path) -> None:
