@@ -22,8 +22,6 @@ from tests.support.tools import need
 ONE = picture({"etc/os-release": b"base" * 5000}, {"var/task/app.py": b"one"})
 ARM = picture({"etc/os-release": b"arm"}, platform=ARM64)
 
-#: Where this machine's engine is; tests themselves see a cleared environment.
-
 
 class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """The part of the Docker Engine API that loads images; `answer` is what it sends, `received` what it got."""
