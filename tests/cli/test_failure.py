@@ -144,7 +144,12 @@ def test_out_of_memory_is_something_that_the_machine_lacks():
 def test_a_signal_interrupts_the_command(tmp_path, number):
     spec = tmp_path / "runtime.yaml"
     os.mkfifo(spec)
-    process = started("validate", str(spec))
+    # Whoever runs the tests may have it ignored (nohup, a shell's `&`), and programs inherit that.
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        process = started("validate", str(spec))
+    finally:
+        signal.signal(number, before)
     writer = os.open(spec, os.O_WRONLY)  # returns when the command reads the spec
     try:
         time.sleep(0.05)
