@@ -266,7 +266,7 @@ def main() -> None:
     parser.add_argument("--make-base", metavar="HOST", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.make_base:
-        StandIn.make(size=BALLAST).push(options.make_base, "lambda/provided", "al2023")
+        StandIn.make(size=BALLAST, on_build=False).push(options.make_base, "lambda/provided", "al2023")
         return
     with contextlib.ExitStack() as stack:
         work = options.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))

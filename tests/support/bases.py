@@ -137,15 +137,20 @@ class StandIn:
         programs: Mapping[str, Mapping[str, bytes]] | None = None,
         size: int = 0,
         architectures: tuple[str, ...] = ("amd64", "arm64"),
+        *,
+        on_build: bool = True,
     ) -> StandIn:
-        """A base of one family; `programs` by architecture and name go to /usr/bin (the emulator to its place)."""
+        """A base of one family; `programs` by architecture and name go to /usr/bin (the emulator to its place).
+
+        `on_build` gives it a trigger that AWS's has not, and that no image built on it may keep.
+        """
         index_type, manifest_type, config_type, layer_type = TYPES[family]
         made = cls(index=b"", index_type=index_type, manifest_type=manifest_type)
         entries = []
         for architecture in architectures:
             tars = [layer(nodes) for nodes in system_layers(architecture, (programs or {}).get(architecture, {}), size)]
             layers = [made.add(gzip.compress(tar, 6, mtime=0), layer_type) for tar in tars]
-            config = made.add(json.dumps(_config(architecture, tars, family)).encode(), config_type)
+            config = made.add(json.dumps(_config(architecture, tars, family, on_build=on_build)).encode(), config_type)
             manifest = json.dumps(
                 {"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers}, indent=3
             ).encode()
@@ -178,7 +183,7 @@ class StandIn:
         return digest(self.index)
 
 
-def _config(architecture: str, tars: list[bytes], family: str) -> dict[str, object]:
+def _config(architecture: str, tars: list[bytes], family: str, *, on_build: bool) -> dict[str, object]:
     history: list[dict[str, object]] = [
         {"created": "2026-01-01T00:00:00Z", "created_by": f"ADD layer {number}"} for number in range(len(tars))
     ]
@@ -190,7 +195,7 @@ def _config(architecture: str, tars: list[bytes], family: str) -> dict[str, obje
             "Entrypoint": ["/lambda-entrypoint.sh"],
             "WorkingDir": "/var/task",
             "Cmd": ["inherited.handler"],
-            "OnBuild": ["RUN nothing"],
+            "OnBuild": ["RUN nothing"] if on_build else [],
             "Labels": {"maintainer": "AWS"},
         },
         "rootfs": {"type": "layers", "diff_ids": [digest(tar) for tar in tars]},
