@@ -79,10 +79,18 @@ class _LayerTar:
         path = f"{place}/{name}" if place else name
         if path in self._layout.directories or self._seen.get(path, ()) is None:
             raise _refused(path, f"is a {entry.kind}", "a directory")
+        if path in self._layout.symlinks and not self._may_replace_link(path, entry):
+            raise _over_link(path, entry.kind, self._layout.symlinks[path])
         if path in self._seen:
             self._again(path, entry, content)
         else:
             self._new(path, entry, content)
+
+    def _may_replace_link(self, path: str, entry: Entry) -> bool:
+        """True for a symlink in the place of one that led to a file: nothing that was below a folder gets lost."""
+        if entry.kind is not Kind.SYMLINK:
+            return False
+        return entry.target == self._layout.symlinks[path] or self._layout.resolved(path) in self._layout.files
 
     def _parent(self, parent: str) -> str:
         """The directory that an entry goes into, with all above it written."""
@@ -191,6 +199,13 @@ def _changed(entry: Entry) -> BuildFailed:
     return BuildFailed(
         f"the content of {shown('/' + entry.path)} changed while it was read",
         hint="let nothing write to the files while they are built into an image, and build again",
+    )
+
+
+def _over_link(path: str, kind: Kind, leads_to: str) -> BuildFailed:
+    return BuildFailed(
+        f"the path {shown('/' + path)} is a {kind}, and the base image has a symlink to {shown(leads_to)} in its place",
+        hint="end the target with `/` to put it into the folder that the symlink leads to, or choose another",
     )
 
 

@@ -24,7 +24,7 @@ LAYOUT = BaseLayout(
         "tmp": Directory(mode=0o1777, mtime=7),
     },
     symlinks={"lib64": "usr/lib64", "usr/tmp": "../tmp", "usr/lib64/libz.so": "libz.so.1"},
-    files=frozenset({"etc/os-release"}),
+    files=frozenset({"etc/os-release", "usr/lib64/libz.so.1"}),
 )
 
 
@@ -92,8 +92,13 @@ def test_targets_are_resolved_through_the_bases_symlinks():
     assert list(found) == ["usr", "usr/lib64", "usr/lib64/x.so", "tmp", "tmp/work"]
 
 
-def test_a_file_may_take_the_place_of_a_symlink_of_the_base():
-    assert members(file("lib64/libz.so", b"z"))["usr/lib64/libz.so"].isreg()
+def test_a_symlink_of_the_base_may_only_be_replaced_by_one_that_hides_no_folder():
+    assert members(symlink("lib64/libz.so", "libz.so.2"))["usr/lib64/libz.so"].linkname == "libz.so.2"
+    assert list(members(symlink("lib64", "usr/lib64"))) == ["lib64"]
+
+
+def test_a_file_may_take_the_place_of_a_file_of_the_base():
+    assert members(file("etc/os-release", b"mine"))["etc/os-release"].isreg()
 
 
 @pytest.mark.parametrize(
@@ -102,6 +107,9 @@ def test_a_file_may_take_the_place_of_a_symlink_of_the_base():
         ([file("etc/os-release/x")], "a file of the base image"),
         ([directory("etc/os-release")], "a file of the base image"),
         ([file("usr/lib64")], "is a file, and there is a directory"),
+        ([file("lib64", b"x")], "'/lib64' is a file, and the base image has a symlink to 'usr/lib64' in its place"),
+        ([file("lib64/libz.so", b"x")], "a symlink to 'libz.so.1' in its place"),
+        ([symlink("lib64", "opt/lib")], "'/lib64' is a symlink, and the base image has a symlink to 'usr/lib64'"),
         ([symlink("tmp", "var/tmp")], "is a symlink, and there is a directory"),
         ([symlink("opt/a", "b"), file("opt/a/x")], "a symlink of the same layer"),
         ([symlink("opt/a", "b"), directory("opt/a")], "a symlink of the same layer"),
