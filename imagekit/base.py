@@ -105,4 +105,5 @@ def _layout(document: Mapping[str, Any]) -> BaseLayout:
     return BaseLayout(
         directories={path.strip("/"): Directory(mode=mode) for path, mode in modes.items() if path.strip("/")},
         symlinks={path.strip("/"): target for path, target in document.get("symlinks", {}).items()},
+        files=frozenset(path.strip("/") for path in document.get("files", ())),
     )

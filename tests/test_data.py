@@ -154,6 +154,16 @@ def test_a_system_s_directories_stand_below_each_other_and_its_symlinks_lead_to_
         assert layout.resolved(path).split("/")[0] in layout.directories
 
 
+def test_a_system_s_files_stand_in_its_directories(system):
+    layout = system.layout
+    for path in layout.files:
+        parent = path.rpartition("/")[0]
+        assert not parent or parent in layout.directories, path
+        assert path not in layout.directories
+        assert layout.resolved(path) == path, "behind a symlink no target would meet it"
+    assert bool(layout.files) == bool(system.reference)
+
+
 def test_an_empty_system_starts_what_imagekit_puts_there(system):
     if system.system:
         assert system.entrypoint == ("/var/runtime/bootstrap",)

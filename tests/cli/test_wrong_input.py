@@ -279,6 +279,38 @@ def test_a_file_that_cannot_get_in(bench, prepare):
     nothing_is_half_written(bench)
 
 
+INTO = "choose another target; a layer never replaces something of another kind, nor leads through it"
+TARGETS = {
+    "/lib64": (
+        "the path '/lib64' is a file, and the base image has a symlink to 'usr/lib64' in its place",
+        "end the target with `/` to put it into the folder that the symlink leads to, or choose another",
+    ),
+    "/etc": ("the path '/etc' is a file, and there is a directory in its place", INTO),
+    "/etc/passwd/": (
+        "the path '/etc/passwd' is a directory, or has entries below it, and there is a file of the base image "
+        "in its place",
+        INTO,
+    ),
+    "/lib64/libc.so.6/x": (
+        "the path '/usr/lib64/libc.so.6' is a directory, or has entries below it, and there is a file of the base "
+        "image in its place",
+        INTO,
+    ),
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("system", ["al2023", "al2"])
+def test_a_target_that_the_base_has_as_something_else(bench, target, system):
+    bench.write("source", "x")
+    bench.spec(os=system, architectures=["x86_64"], files=[{"source": "source", "target": target}])
+    outcome = bench.run("build")
+    message, hint = TARGETS[target]
+    assert (outcome.code, outcome.out) == (3, "")
+    assert said(bench, outcome).endswith(f"error: {message}\n  hint: {hint}\n")
+    nothing_is_half_written(bench)
+
+
 @pytest.mark.parametrize("path", ["source", "source/x"])
 def test_a_file_that_cannot_be_read(bench, path):
     bench.spec(files=[{"source": "source", "target": "/opt"}])
