@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
@@ -17,9 +18,10 @@ _FORMS: Final = "write oci:FOLDER, oci-archive:FILE or docker-archive:FILE"
 def check(work: Project, outputs: Sequence[str], *, load: bool) -> None:
     """Raise UsageError for what cannot be written, before anything is built."""
     for output in outputs:
-        kind, _ = _taken_apart(output)
+        kind, path = _taken_apart(output)
         if kind == "docker-archive" and len(work.platforms) > 1:
             raise UsageError("a docker-archive holds one platform", hint="add --platform, or write an oci-archive")
+        _check_place(work, output, kind, path)
     if load and len(work.platforms) > 1:
         raise UsageError("a Docker engine takes one platform", hint="add --platform, such as --platform linux/amd64")
 
@@ -36,6 +38,27 @@ def load(session: pipeline.Session, parcel: deliver.Parcel, name: str, tags: Seq
 
     with docker.loading(name, session.environment) as sink:
         deliver.export(parcel, sink, tags[0], session.progress)
+
+
+def _check_place(work: Project, output: str, kind: str, path: str) -> None:
+    """Raise UsageError, InvalidFile where the image would go over the build's own files or over somebody else's."""
+    from imagekit.store import archive
+
+    own = os.path.realpath(pipeline.kept(work).parent)
+    # The build holds its layout while it delivers: a second writer would wait for it for ever.
+    if os.path.commonpath((own, os.path.realpath(path))) == own:
+        raise UsageError(
+            f"--output {output}: {own} is where imagekit keeps what it builds", hint="name a place outside of it"
+        )
+    if kind == "oci":
+        return
+    if path == "-":
+        hint = f"name a file, such as {kind}:{work.spec.name}.tar"
+        raise UsageError(f"--output {output}: stdout is for references", hint=hint)
+    sources = (pipeline.lock_file(work).path, *work.spec.sources)
+    if os.path.realpath(path) in map(os.path.realpath, sources):
+        raise UsageError(f"--output {output}: the image is built from this file", hint="name another file")
+    archive.check_place(path)
 
 
 def _sink(output: str, name: str) -> AbstractContextManager[Sink]:

@@ -8,12 +8,18 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from imagekit.errors import InvalidFile, Missing
 from imagekit.store import atomic
 from imagekit.store.bundle import Bundle, Part, stream
 from imagekit.store.layout import Layout
 from imagekit.store.tarball import Tarball
+
+#: How a tar archive is known: `magic` in its first header (POSIX.1-2024, pax, "ustar Interchange Format").
+_MAGIC: Final = b"ustar"
+_MAGIC_AT: Final = 257
+_BLOCK: Final = 512
 
 
 def reading(path: str | os.PathLike[str]) -> Layout:
@@ -35,10 +41,35 @@ def writing_docker(path: str | os.PathLike[str], name: str) -> Iterator[Bundle]:
         yield bundle
 
 
+def check_place(path: str | os.PathLike[str]) -> None:
+    """Raise InvalidFile unless an archive may be written here: into a folder that is there, over another archive only.
+
+    An empty file may be replaced, too: `mktemp` makes one.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise InvalidFile(f"{folder} is no folder: no archive can be written there", hint="make it, or name another")
+    if not os.path.lexists(path):
+        return
+    if not os.path.isfile(path):
+        raise InvalidFile(f"{os.fspath(path)} is there already and no file", hint="name a file for the archive")
+    try:
+        with open(path, "rb") as file:
+            block = file.read(_BLOCK)
+    except OSError as error:
+        raise InvalidFile(
+            f"{os.fspath(path)} is there already and cannot be read: {error.strerror}", hint="name another file"
+        ) from error
+    if block and not block.startswith(_MAGIC, _MAGIC_AT):
+        raise InvalidFile(
+            f"{os.fspath(path)} is there already and no tar archive; it is not overwritten",
+            hint="name another file, or remove this one",
+        )
+
+
 @contextmanager
 def _writing(path: str, parts_of: Callable[[Bundle], tuple[Part, ...]]) -> Iterator[Bundle]:
-    if os.path.lexists(path) and not os.path.isfile(path):
-        raise InvalidFile(f"{path} is there already and no file", hint="name a file for the archive")
+    check_place(path)
     bundle = Bundle()
     yield bundle
     parts = parts_of(bundle)
@@ -49,7 +80,6 @@ def _writing(path: str, parts_of: Callable[[Bundle], tuple[Part, ...]]) -> Itera
 
 def _write(path: str, folder: str, parts: tuple[Part, ...]) -> None:
     try:
-        atomic.make_folders(folder, 0o777)
         file, unfinished = atomic.create(folder, 0o666)
     except OSError as error:
         if atomic.is_full(error):

@@ -126,13 +126,27 @@ class TestOciArchive:
         (tmp_path / "folder").mkdir()
         with pytest.raises(InvalidFile, match="no file"), archive.writing_oci(tmp_path / "folder"):
             pass
-        with pytest.raises(Missing, match="cannot be written"), archive.writing_oci("/proc/below/out.tar") as sink:
+        with pytest.raises(Missing, match="cannot be written"), archive.writing_oci("/proc/out.tar") as sink:
             ONE.put_into(sink, "1")
 
-    def test_folders_above_are_made(self, tmp_path):
-        with archive.writing_oci(tmp_path / "a/b/out.tar") as sink:
+    def test_folders_above_are_not_made(self, tmp_path):
+        with pytest.raises(InvalidFile, match="no folder"), archive.writing_oci(tmp_path / "a/out.tar"):
+            pass
+        assert os.listdir(tmp_path) == []
+
+    @pytest.mark.parametrize("data", [b"name: app\n", b"x" * 257 + b"ustaX", bytes(512)])
+    def test_only_an_archive_is_replaced(self, tmp_path, data):
+        file = tmp_path / "out.tar"
+        file.write_bytes(data)
+        with pytest.raises(InvalidFile, match="no tar archive; it is not overwritten"), archive.writing_oci(file):
+            pass
+        assert file.read_bytes() == data
+
+    def test_an_empty_file_is_replaced(self, tmp_path):
+        (tmp_path / "out.tar").touch()
+        with archive.writing_oci(tmp_path / "out.tar") as sink:
             ONE.put_into(sink, "1")
-        assert archive.reading(tmp_path / "a/b/out.tar").document("1") == ONE.document
+        assert archive.reading(tmp_path / "out.tar").document("1") == ONE.document
 
 
 class TestDockerArchive:
