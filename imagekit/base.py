@@ -33,11 +33,22 @@ class System:
             certificates=tuple(document.get("certificates", ())),
         )
 
+    @property
+    def layout(self) -> BaseLayout:
+        """What the layers above meet."""
+        files = frozenset(path.strip("/") for path in (*self.files, *self.certificates))
+        directories = {path.strip("/"): Directory(mode=mode) for path, mode in self.directories.items()}
+        for path in (*directories, *files):
+            for cut in (number for number, character in enumerate(path) if character == "/"):
+                directories.setdefault(path[:cut], Directory())
+        return BaseLayout(directories=directories, files=files)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Base:
     """One operating system; without a `reference` the image starts empty.
 
+    `layout` is what layers meet: the base's names, or what imagekit itself puts into an empty image first.
     `static_only` says that nothing but a static executable can start there.
     """
 
@@ -60,11 +71,11 @@ class Base:
         """Out of `base.yaml`; `tests/test_data.py` checks every file against its schema."""
         lifecycle = document.get("lifecycle", {})
         ends = lifecycle.get("end_of_life")
-        system = document.get("system")
+        system = System.from_mapping(document["system"]) if "system" in document else None
         return cls(
             name=name,
             title=document["title"],
-            layout=_layout(document),
+            layout=system.layout if system else _layout(document),
             reference=document.get("reference", ""),
             package_manager=document.get("package_manager", ""),
             glibc=document.get("glibc", ""),
@@ -74,7 +85,7 @@ class Base:
             working_directory=document.get("working_directory", ""),
             environment=dict(document.get("environment", {})),
             static_only=document.get("static_only") == "true",
-            system=System.from_mapping(system) if system else None,
+            system=system,
         )
 
     def lifecycle_finding(self, today: date, place: Place | None) -> Finding | None:

@@ -18,6 +18,7 @@ from imagekit.plan.assemble import Layer
 from imagekit.plan.parts import ArchivePart, FilesPart, ImagePart, Part, SystemPart
 from imagekit.plan.plan import LayerPlan, Plan
 from imagekit.progress import Progress, Task
+from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rootfs.gzip import Codec
 from imagekit.values import dataclass
@@ -65,7 +66,7 @@ class Builder:
         title = f"{architecture} {plan.name}"
         with self.progress.task(title) as task, self.cache.writer() as writer, _called(names):
             items = (item for part in plan.parts for item in self._items(part, gathered, names))
-            layout = gathered.inputs.layout
+            layout = BaseLayout() if plan.is_lowest else gathered.inputs.layout
             blob = write_layer(_counted(items, task), writer.file, self.codec, layout=layout, pool=pool)
             writer.commit(blob.digest)
             layer = Layer(

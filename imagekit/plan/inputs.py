@@ -14,6 +14,7 @@ from imagekit.values import dataclass
 class Inputs:
     """One platform's inputs, in the order of the spec; `base` is None where the image starts empty.
 
+    `layout` is what layers meet: the base's names, or imagekit's own in an image that starts empty.
     `dependencies` are the folders of third-party code that were found among `files`.
     """
 

@@ -12,11 +12,13 @@ from imagekit.oci.image import Image
 from imagekit.plan.inputs import Inputs
 from imagekit.plan.parts import Part, SystemPart
 from imagekit.plan.plan import LayerPlan
+from imagekit.rootfs.base_layout import BaseLayout
 
 
 def layers(base: Base, inputs: Inputs, making: Making) -> tuple[LayerPlan, ...]:
     """The layers above the base, lowest first; those without a part are left out."""
-    system = (_system(base.system, inputs.certificates),) if base.system else ()
+    # An image with a base does not start empty: what a program finds there is the base's matter.
+    system = (_system(base.system, inputs.certificates),) if base.system and inputs.base is None else ()
     bootstrap = (inputs.bootstrap,) if inputs.bootstrap else ()
     stacked: dict[str, Sequence[Part]] = {
         "system": system,
@@ -27,12 +29,12 @@ def layers(base: Base, inputs: Inputs, making: Making) -> tuple[LayerPlan, ...]:
         # The program is what a change of the code changes; under an ahead-of-time language nothing else does.
         "bootstrap": bootstrap,
     }
-    written_against = inputs.layout.digest
+    nothing, written_against = BaseLayout().digest, inputs.layout.digest
     return tuple(
         LayerPlan(
             name=name,
             parts=tuple(parts),
-            base=written_against,
+            base=nothing if name == "system" else written_against,
             codec=making.codec,
             layer_format=making.layer_format,
         )

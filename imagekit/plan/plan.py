@@ -11,7 +11,7 @@ from typing import Any
 
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
-from imagekit.plan.parts import UNBUILT, FilesPart, Part
+from imagekit.plan.parts import UNBUILT, FilesPart, Part, SystemPart
 from imagekit.values import dataclass
 
 
@@ -29,6 +29,11 @@ class LayerPlan:
     def is_ready(self) -> bool:
         """False while a part has yet to be built."""
         return not any(isinstance(part, FilesPart) and part.digest is None for part in self.parts)
+
+    @property
+    def is_lowest(self) -> bool:
+        """True for what imagekit itself puts into an empty image: there are no names below that it could meet."""
+        return any(isinstance(part, SystemPart) for part in self.parts)
 
     @property
     def key(self) -> Digest:

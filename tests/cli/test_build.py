@@ -188,6 +188,28 @@ def test_scratch_holds_what_a_static_program_expects(bench):
     assert "base" not in bench.locked["platforms"]["x86_64"]
 
 
+def test_on_scratch_other_layers_leave_alone_what_imagekit_put_there(bench):
+    bench.write("bootstrap", elf(X86_64))
+    bench.write("x", "x")
+    scratch = {"os": "scratch", "architectures": ["x86_64"]}
+    bench.spec(**scratch, files=[{"source": "x", "target": "/tmp/x"}, {"source": "x", "target": "/etc/group"}])
+    picture = image(bench)
+    assert (picture.layer(1)["tmp"].mode, picture.layer(1)["tmp"].mtime) == (0o1777, picture.layer(0)["tmp"].mtime)
+    assert picture.read(1, "etc/group") == b"x"
+    for target, there in (("/etc", "a directory"), ("/tmp", "a directory"), ("/etc/passwd/x", "a file of the base")):
+        bench.spec(**scratch, files=[{"source": "x", "target": target}])
+        outcome = bench.run("build")
+        assert outcome.code == 3
+        assert f"and there is {there}" in outcome.error[0]
+
+
+def test_an_image_with_a_base_does_not_start_empty(bench):
+    bench.write("bootstrap", elf(X86_64))
+    bench.spec(os="scratch", base=f"{support.PUBLIC}/{support.PROVIDED}:al2023", architectures=["x86_64"])
+    assert names(image(bench)) == ["var/runtime/bootstrap"]
+    assert len(image(bench).manifest["layers"]) == 5
+
+
 def test_a_manifest_that_lambda_would_refuse_is_not_made(bench):
     bench.spec(labels={"long": "x" * 26_000})
     outcome = bench.run("build")

@@ -62,6 +62,20 @@ def test_what_changes_most_is_last():
     ]
 
 
+def test_the_system_layer_is_written_against_nothing_and_only_where_the_image_starts_empty():
+    system = System(directories={"/var/task": 0o700}, files={"/etc/group": "root"}, certificates=("/etc/ca.crt",))
+    assert system.layout == BaseLayout(
+        directories={"var/task": Directory(mode=0o700), "var": Directory(), "etc": Directory()},
+        files=frozenset({"etc/group", "etc/ca.crt"}),
+    )
+    empty = replace(BASE, system=system, layout=system.layout)
+    lowest, files = layers(empty, Inputs(base=None, layout=empty.layout, files=(FILES,)), MAKING)
+    assert (lowest.base, files.base) == (BaseLayout().digest, system.layout.digest)
+    assert (lowest.is_lowest, files.is_lowest) == (True, False)
+    with_base = Inputs(base=image(media.LAYER), layout=BaseLayout(), files=(FILES,))
+    assert [layer.name for layer in layers(empty, with_base, MAKING)] == ["files"]
+
+
 def test_a_layer_without_a_part_is_left_out():
     assert layers(BASE, Inputs(base=None, layout=BaseLayout()), MAKING) == ()
 
