@@ -15,6 +15,7 @@ from imagekit import __version__
 from imagekit.architecture import Architecture
 from imagekit.build import Builder
 from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
+from imagekit.gather import regular
 from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
@@ -32,6 +33,7 @@ from imagekit.plan.settings import settings
 from imagekit.progress import Progress
 from imagekit.project import Project
 from imagekit.spec.known import Validated
+from imagekit.spec.text import MAX_BYTES
 from imagekit.store.places import Places
 from imagekit.values import dataclass
 
@@ -65,7 +67,7 @@ def project(
     """The spec at `path` with its language and its base."""
     return Project.load(
         path,
-        lambda name: Path(name).read_bytes(),
+        lambda name: regular.read(name, MAX_BYTES),
         overrides=overrides,
         validated=session.validated,
         cwd=session.folder,

@@ -38,7 +38,7 @@ def _files(folder: str, environment: Mapping[str, str]) -> Iterator[str]:
     """The files that count, nearest first."""
     while True:
         path = os.path.join(folder, _NAME)
-        if os.path.isfile(path):
+        if os.path.lexists(path):
             yield path
             break
         above = os.path.dirname(folder)
@@ -47,21 +47,22 @@ def _files(folder: str, environment: Mapping[str, str]) -> Iterator[str]:
         folder = above
     base = _xdg("XDG_CONFIG_HOME", ".config", environment)
     own = os.path.join(base, "imagekit", _NAME)
-    if base and os.path.isfile(own):
+    if base and os.path.lexists(own):
         yield own
 
 
 def _read(path: str) -> dict[str, Any]:
     import tomllib
 
+    from imagekit.gather import regular
+
     try:
-        with open(path, "rb") as file:
-            data = file.read(_MAX_SIZE + 1)
+        data = regular.read(path, _MAX_SIZE)
         if len(data) > _MAX_SIZE:
             raise InvalidFile(f"{path} is larger than {_MAX_SIZE} bytes")
         return tomllib.loads(data.decode("utf-8"))
     except OSError as error:
-        raise InvalidFile(f"{path} cannot be read: {error.strerror}") from error
+        raise InvalidFile(f"{path} cannot be read: {error.strerror}", hint="mend it, or remove it") from error
     except ValueError as error:
         raise InvalidFile(f"{path} is not TOML: {error}", hint="the error names the line and column to mend") from error
     except RecursionError as error:

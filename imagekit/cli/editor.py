@@ -65,9 +65,10 @@ def with_line(text: str) -> str:
 
 
 def _text(spec: str) -> str:
+    from imagekit.gather import regular
+
     try:
-        with open(spec, "rb") as file:
-            data = file.read(_MAX_SIZE + 1)
+        data = regular.read(spec, _MAX_SIZE)
         if len(data) > _MAX_SIZE:
             raise InvalidFile(f"{spec} is larger than {_MAX_SIZE} bytes; this is no spec")
         return data.decode("utf-8")

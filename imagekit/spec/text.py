@@ -54,7 +54,7 @@ def parse(file: str, data: bytes, *, pure: bool = False) -> tuple[MappingNode | 
 def _decode(file: str, data: bytes) -> tuple[str, Finding | None]:
     """The text of a file; the second is why there is none."""
     if len(data) > MAX_BYTES:
-        message = f"the file has {len(data)} bytes; a spec has at most {MAX_BYTES}"
+        message = f"the file is larger than the {MAX_BYTES} bytes that a spec has at most"
         return "", Finding(code="IK0005", message=message, place=Place(file=file), hint="is this the right file?")
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")

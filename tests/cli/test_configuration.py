@@ -1,5 +1,7 @@
 """imagekit.toml, and where things are."""
 
+import os
+
 import pytest
 
 from imagekit.cli.configuration import cache_folder, read_hosts
@@ -77,6 +79,14 @@ def test_a_file_that_cannot_be_used_is_named(project, home, content, message):
     with pytest.raises(InvalidFile, match=message) as caught:
         read_hosts(str(project), environment(home))
     assert str(project / "imagekit.toml") in caught.value.message
+
+
+@pytest.mark.parametrize(("make", "why"), [(os.mkdir, "Is a directory"), (os.mkfifo, "it is not a regular file")])
+def test_what_is_no_file_is_named_and_not_passed_over(project, home, make, why):
+    make(project / "imagekit.toml")
+    with pytest.raises(InvalidFile, match=why) as caught:
+        read_hosts(str(project), environment(home))
+    assert caught.value.message.startswith(str(project / "imagekit.toml"))
 
 
 def test_the_cache_is_where_xdg_says():

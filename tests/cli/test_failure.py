@@ -4,9 +4,9 @@ import errno
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -143,20 +143,24 @@ def test_out_of_memory_is_something_that_the_machine_lacks():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_interrupts_the_command(tmp_path, number):
     spec = tmp_path / "runtime.yaml"
-    os.mkfifo(spec)
+    silent = socket.create_server(("127.0.0.1", 0))
+    spec.write_text(
+        "name: app\nlanguage: custom\nos: al2023\nbootstrap: {path: boot}\n"
+        f"base: 127.0.0.1:{silent.getsockname()[1]}/base:1\n"
+    )
     # Whoever runs the tests may have it ignored (nohup, a shell's `&`), and programs inherit that.
     before = signal.signal(number, signal.default_int_handler)
     try:
-        process = started("validate", str(spec))
+        process = started("lock", str(spec), "--cache-dir", str(tmp_path / "cache"))
     finally:
         signal.signal(number, before)
-    writer = os.open(spec, os.O_WRONLY)  # returns when the command reads the spec
-    try:
-        time.sleep(0.05)
-        process.send_signal(number)
-        _, err = process.communicate(timeout=30)
-    finally:
-        os.close(writer)
+    with silent:
+        silent.settimeout(30)
+        connection, _ = silent.accept()  # the command waits for an answer from now on
+        with connection:
+            process.send_signal(number)
+            _, err = process.communicate(timeout=30)
+    assert not (tmp_path / "runtime.lock").exists()
     assert process.returncode == 130
     assert err == (
         b"error: interrupted\n  hint: nothing half-written was left behind; run the command again to go on\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 
@@ -91,3 +93,17 @@ def test_a_workflow_sees_findings_where_they_are(bench):
     bench.spec(name="Two")
     assert "::error " in bench.run("validate").err
     assert "file=runtime.yaml,line=2" in bench.run("validate").err
+
+
+def test_what_is_no_regular_file_is_no_spec(bench):
+    os.mkfifo(bench.folder / "pipe.yaml")
+    bench.spec(extends=["pipe.yaml", "/dev/zero"])
+    outcome = bench.run("validate")
+    assert outcome.code == 2
+    assert [line for line in outcome.err.splitlines() if "error[" in line] == [
+        "runtime.yaml:9:3: error[IK0001]: 'pipe.yaml' cannot be read: it is not a regular file",
+        "runtime.yaml:10:3: error[IK0001]: '/dev/zero' cannot be read: it is not a regular file",
+    ]
+    outcome = bench.run("validate", "/dev/zero", "pipe.yaml")
+    assert outcome.code == 2
+    assert outcome.error[0] == "error: 2 problems found"
