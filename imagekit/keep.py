@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -69,7 +70,11 @@ def keep(built: Built, folder: Path, cache: Cache, tag: str) -> None:
 
 
 def ignore(folder: Path) -> None:
-    """Make the folder that holds what imagekit makes; git is told to leave it alone."""
+    """Make the folder that holds what imagekit makes; git is told to leave it alone. Raises InvalidFile, OSError."""
+    if os.path.lexists(folder) and not folder.is_dir():
+        raise InvalidFile(
+            f"{folder} is no folder, and imagekit keeps there what it makes", hint="remove it, or rename it"
+        )
     if not (folder / ".gitignore").exists():
         atomic.write(str(folder / ".gitignore"), b"*\n")
 

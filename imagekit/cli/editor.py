@@ -44,6 +44,8 @@ def install(spec: str) -> tuple[str, ...]:
     folder = os.path.join(os.path.dirname(spec), _FOLDER)
     if os.path.islink(folder):
         raise InvalidFile(f"{folder} is a symbolic link", hint="remove it; imagekit makes a folder there")
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise InvalidFile(f"{folder} is no folder", hint="remove it, or rename it; imagekit makes a folder there")
     os.makedirs(folder, exist_ok=True)
     wanted = {
         os.path.join(folder, ".gitignore"): "*\n",

@@ -60,6 +60,7 @@ def start(example: Example, folder: str) -> tuple[str, ...]:
     The spec is named after the folder. Returns the paths written. Nothing is overwritten: raises InvalidFile that names
     what is in the way, and OSError; then nothing stays of what was written.
     """
+    _check_folder(folder)
     names = (SPEC_FILE,) if example.is_for(folder) else example.files()
     in_the_way = [name for name in names if os.path.lexists(os.path.join(folder, name))]
     if in_the_way:
@@ -88,6 +89,15 @@ def name_for(folder: str, otherwise: str) -> str:
 def fitting(folder: str, among: Mapping[str, Example]) -> Iterator[Example]:
     """The examples for the project that a folder holds."""
     return (example for example in among.values() if example.is_for(folder))
+
+
+def _check_folder(folder: str) -> None:
+    """Raise InvalidFile where a file is in the way of the folder, or of one above it."""
+    above = os.path.abspath(folder)
+    while not os.path.lexists(above):
+        above = os.path.dirname(above)
+    if not os.path.isdir(above):
+        raise InvalidFile(f"{above} is no folder", hint="name a folder, or a new one, with --directory")
 
 
 def _copy(example: Example, name: str, folder: str, written: list[str]) -> None:

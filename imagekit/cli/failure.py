@@ -14,7 +14,7 @@ import click
 
 from imagekit.cli.report import show_error
 from imagekit.cli.session import Session
-from imagekit.errors import Bug, ImagekitError, Interrupted, Missing, UsageError
+from imagekit.errors import Bug, ImagekitError, Interrupted, InvalidFile, Missing, UsageError
 
 #: As a shell reports a program that nobody listened to any more: 128 and SIGPIPE.
 _NOBODY_LISTENS: Final = 141
@@ -28,6 +28,15 @@ _LACKS: Final = {
     errno.EMFILE: "raise the limit with `ulimit -n 4096`",
     errno.ENFILE: "end programs that hold many files, or raise the system's limit",
     errno.EIO: "look at the disk's state; the system could not read or write it",
+}
+#: What of the disk is not as a path says, and what to do about it.
+_IN_THE_WAY: Final = {
+    errno.ENOENT: "correct the path, or make what is missing there",
+    errno.EEXIST: "remove or rename it, or name another path",
+    errno.ENOTDIR: "a file is where a folder has to be: remove or rename it, or name another path",
+    errno.EISDIR: "a folder is where a file has to be: remove or rename it, or name another path",
+    errno.ELOOP: "a symlink leads to itself: remove it, or name another path",
+    errno.ENAMETOOLONG: "name a shorter path",
 }
 
 
@@ -55,12 +64,34 @@ def as_known(error: BaseException) -> ImagekitError:
         return Interrupted("interrupted")
     if isinstance(error, click.ClickException):
         return _usage(error)
-    if isinstance(error, OSError) and error.errno in _LACKS:
-        where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
-        return Missing(f"{(error.strerror or 'the system refuses').lower()}{where}", hint=_LACKS[error.errno])
+    if isinstance(error, OSError) and (refusal := _of_the_system(error)):
+        return refusal
     if isinstance(error, MemoryError):
         return Missing("out of memory", hint="end other programs, or run this on a machine with more memory")
     return Bug(f"imagekit failed where it should not: {_redacted(f'{type(error).__name__}: {error}')}{_origin(error)}")
+
+
+def _of_the_system(error: OSError) -> ImagekitError | None:
+    """What the system's no means for the user; None for one that imagekit should have seen coming."""
+    number = error.errno or 0
+    where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+    message = f"{(error.strerror or 'the system refuses').lower()}{where}"
+    if number in _LACKS:
+        return Missing(message, hint=_LACKS[number])
+    if where and number in _IN_THE_WAY:
+        return InvalidFile(message, hint=_IN_THE_WAY[number])
+    if number == errno.ENOENT and _is_nowhere():
+        return InvalidFile("the current folder is gone", hint="change into one that is there, and run it again")
+    return None
+
+
+def _is_nowhere() -> bool:
+    """True when the current folder was removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _usage(error: click.ClickException) -> UsageError:

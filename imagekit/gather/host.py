@@ -9,9 +9,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from imagekit.errors import BuildFailed
+from imagekit.errors import BuildFailed, InvalidFile
 from imagekit.values import dataclass
 
 #: Lines of a failed step's output that are shown.
@@ -35,12 +35,11 @@ class HostCommand:
 
 
 def run(command: HostCommand, say: Callable[[str], None]) -> None:
-    """Run it to its end; raises BuildFailed with the end of its output.
+    """Run it to its end; raises BuildFailed with the end of its output, InvalidFile where the log cannot be.
 
     The step is a process group of its own, so that an interrupt ends all that it started.
     """
-    command.log.parent.mkdir(parents=True, exist_ok=True)
-    with command.log.open("wb") as log:
+    with _opened(command.log) as log:
         try:
             process = subprocess.Popen(
                 ["/bin/sh", "-e", "-c", command.script],
@@ -73,6 +72,17 @@ def tail(log: Path) -> str:
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
         lines = deque(file.read().decode("utf-8", "replace").splitlines(), maxlen=_TAIL)
     return "\n".join(f"  | {_printable(line)}" for line in lines) or "  | (it printed nothing)"
+
+
+def _opened(log: Path) -> BinaryIO:
+    """The log, empty, its folders made."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("wb")
+    except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
+        raise InvalidFile(
+            f"the log {log} cannot be written: {error.strerror}", hint="remove or rename what is in its way"
+        ) from error
 
 
 def _wait(process: subprocess.Popen[bytes], patience: float, say: Callable[[str], None]) -> int:

@@ -12,6 +12,7 @@ import click
 import pytest
 
 from imagekit import errors
+from imagekit.cli import main
 from imagekit.cli.console import Console
 from imagekit.cli.failure import as_known, end
 from imagekit.cli.session import GlobalOptions, Session
@@ -100,6 +101,37 @@ def test_what_the_system_refuses_is_something_that_the_machine_lacks(number, wor
     known = as_known(OSError(number, os.strerror(number), "/some/file"))
     assert (type(known), known.message, known.exit_code) == (errors.Missing, f"{word}: /some/file", 5)
     assert known.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "word"),
+    [
+        (errno.ENOENT, "no such file or directory"),
+        (errno.EEXIST, "file exists"),
+        (errno.ENOTDIR, "not a directory"),
+        (errno.EISDIR, "is a directory"),
+        (errno.ELOOP, "too many levels of symbolic links"),
+        (errno.ENAMETOOLONG, "file name too long"),
+    ],
+)
+def test_a_disk_that_is_not_as_a_path_says_is_no_bug(number, word):
+    known = as_known(OSError(number, os.strerror(number), b"/some/file"))
+    assert (type(known), known.message, known.exit_code) == (errors.InvalidFile, f"{word}: /some/file", 2)
+    assert known.hint
+    assert as_known(OSError(number, os.strerror(number))).exit_code == 70
+
+
+@pytest.mark.parametrize("arguments", [["build"], ["validate"], ["init", "go"], ["lock", "/x/runtime.yaml"]])
+def test_a_current_folder_that_was_removed_is_told(tmp_path, monkeypatch, capsys, arguments):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "error: the current folder is gone\n  hint: change into one that is there, and run it again\n"
+    )
 
 
 def test_other_errors_are_bugs_that_say_where_to_look(told):

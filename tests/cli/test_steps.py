@@ -282,6 +282,33 @@ def test_plan_shows_what_is_yet_to_be_built_and_runs_nothing(bench):
     assert not bench.lock.exists()
 
 
+@pytest.mark.parametrize("build", [None, "touch ../ran"])
+@pytest.mark.parametrize("dangling", [False, True])
+def test_what_is_in_the_way_of_imagekits_own_folder_is_told_before_a_step_runs(bench, build, dangling):
+    bench.spec(build=build)
+    if dangling:
+        (bench.folder / ".imagekit").symlink_to("gone")
+    else:
+        bench.write(".imagekit")
+    outcome = bench.run("build")
+    assert (outcome.code, outcome.error) == (
+        2,
+        [
+            "error: .imagekit is no folder, and imagekit keeps there what it makes",
+            "  hint: remove it, or rename it",
+        ],
+    )
+    assert not (bench.folder.parent / "ran").exists()
+
+
+def test_a_file_in_the_place_of_the_logs_is_told(bench):
+    bench.spec(build="touch ../ran")
+    bench.write(".imagekit/log")
+    outcome = bench.run("build")
+    assert (outcome.code, outcome.error[0].startswith("error: the log .imagekit/log/")) == (2, True)
+    assert not (bench.folder.parent / "ran").exists()
+
+
 def test_an_interrupt_leaves_nothing_half_written(bench, tmp_path: Path):
     bench.spec(build="touch ../started; sleep 60")
     process = subprocess.Popen(

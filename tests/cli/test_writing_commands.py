@@ -157,6 +157,36 @@ def test_init_overwrites_nothing(imagekit, folder):
     assert written(folder) == ["README.md"]
 
 
+@pytest.mark.parametrize("directory", ["file", "file/below", "nowhere"])
+def test_init_says_what_is_in_the_way_of_the_folder(imagekit, folder, directory):
+    (folder / "file").touch()
+    (folder / "nowhere").symlink_to("gone")
+    ended = imagekit("init", "go", "--directory", directory)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == (
+        f"error: {folder / directory.removesuffix('/below')} is no folder\n"
+        "  hint: name a folder, or a new one, with --directory\n"
+    )
+    assert sorted(os.listdir(folder)) == ["file", "nowhere"]
+
+
+def test_init_says_where_no_folder_can_be_made(imagekit, folder):
+    ended = imagekit("init", "go", "--directory", "/proc/zz")
+    assert (ended.code, ended.err.splitlines()[0]) == (2, "error: no such file or directory: /proc/zz")
+
+
+@pytest.mark.parametrize("dangling", [False, True])
+def test_what_is_in_the_way_of_imagekits_own_folder_is_told(imagekit, folder, dangling):
+    (folder / "runtime.yaml").write_text("name: a\n")
+    if dangling:
+        (folder / ".imagekit").symlink_to("gone")
+    else:
+        (folder / ".imagekit").touch()
+    ended = imagekit("schema", "--install")
+    told = "is a symbolic link" if dangling else "is no folder"
+    assert (ended.code, ended.err.splitlines()[0]) == (2, f"error: .imagekit {told}")
+
+
 def test_init_that_fails_half_way_leaves_nothing(imagekit, folder):
     (folder / "events").write_text("a file where the example has a folder")
     ended = imagekit("init", "hello")

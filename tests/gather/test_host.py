@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from imagekit.errors import BuildFailed
+from imagekit.errors import BuildFailed, InvalidFile
 from imagekit.gather.host import HostCommand, run
 
 
@@ -106,3 +106,13 @@ def test_an_interrupt_ends_all_that_a_step_started(tmp_path):
     while any(map(is_running, processes)) and time.monotonic() < end:
         time.sleep(0.01)
     assert not any(map(is_running, processes))
+
+
+@pytest.mark.parametrize("in_the_way", ["logs", "logs/step.log/x"])
+def test_what_is_in_the_way_of_the_log_is_told(tmp_path, in_the_way):
+    (tmp_path / in_the_way).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / in_the_way).touch()
+    with pytest.raises(InvalidFile, match=r"logs/step\.log cannot be written: ") as caught:
+        run(command(tmp_path, "touch ran"), print)
+    assert caught.value.hint == "remove or rename what is in its way"
+    assert not (tmp_path / "ran").exists()
