@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from imagekit import parallel
-from imagekit.errors import Bug, BuildFailed
+from imagekit.errors import Bug
 from imagekit.gather.inputs import Gathered
+from imagekit.gather.placed import At
 from imagekit.oci import canonical, media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
@@ -61,11 +61,9 @@ class Builder:
     def _make(self, plan: LayerPlan, gathered: Gathered, architecture: str, pool: Executor) -> Layer:
         from imagekit.rootfs.layer import write_layer
 
-        #: The archives by their place in the cache: messages call them by their source.
-        names: dict[str, str] = {}
         title = f"{architecture} {plan.name}"
-        with self.progress.task(title) as task, self.cache.writer() as writer, _called(names):
-            items = (item for part in plan.parts for item in self._items(part, gathered, names))
+        with self.progress.task(title) as task, self.cache.writer() as writer, At() as at:
+            items = (item for part in _each(plan.parts, at) for item in self._items(part, gathered))
             layout = BaseLayout() if plan.is_lowest else gathered.inputs.layout
             blob = write_layer(_counted(items, task), writer.file, self.codec, layout=layout, pool=pool)
             writer.commit(blob.digest)
@@ -75,7 +73,7 @@ class Builder:
             self.cache.keep(_LAYERS, str(plan.key), _record(layer))
             return layer
 
-    def _items(self, part: Part, gathered: Gathered, names: dict[str, str]) -> Iterator[Item]:
+    def _items(self, part: Part, gathered: Gathered) -> Iterator[Item]:
         match part:
             case FilesPart(target=target, mode=mode, single=single):
                 if part not in gathered.files:
@@ -85,8 +83,7 @@ class Builder:
                 from imagekit.rootfs.archive import read_archive
 
                 path = gathered.archives.get(part.digest) or self.archive(part)
-                names[path] = source
-                return read_archive(path, target=target.strip("/"), strip=strip)
+                return read_archive(path, target=target.strip("/"), strip=strip, source=source)
             case ImagePart():
                 return self.image(part)
             case SystemPart():
@@ -119,16 +116,11 @@ def _counted(items: Iterator[Item], task: Task) -> Iterator[Item]:
         yield entry, content
 
 
-@contextmanager
-def _called(names: Mapping[str, str]) -> Iterator[None]:
-    """Errors inside call things by `names`: contents are read long after their archive was opened."""
-    try:
-        yield
-    except BuildFailed as error:
-        message = error.message
-        for path, name in names.items():
-            message = message.replace(path, name)
-        raise type(error)(message, hint=error.hint, place=error.place) from error
+def _each(parts: Sequence[Part], at: At) -> Iterator[Part]:
+    """The same parts; an error is at the place of the one that was asked for last."""
+    for part in parts:
+        at.place = part.place
+        yield part
 
 
 def _system(part: SystemPart) -> Iterator[Item]:

@@ -11,7 +11,7 @@ from imagekit import base, language
 from imagekit.architecture import Architecture
 from imagekit.base import Base
 from imagekit.errors import InvalidSpec, UsageError
-from imagekit.findings import Finding
+from imagekit.findings import Finding, Place
 from imagekit.language import Language
 from imagekit.lock import PlatformRequest, Request
 from imagekit.spec.flatten import for_platform
@@ -78,6 +78,11 @@ class Project:
         words = {item.name: self.language.words(item) for item in self.spec.architectures}
         everything = [for_platform(self.spec, item, words[item.name]) for item in self.spec.architectures]
         return Request(platforms=tuple(_request(item, self.base) for item in everything))
+
+    @property
+    def base_place(self) -> Place | None:
+        """Where the spec says what the image is built on."""
+        return self.spec.places.get("base") or self.spec.places.get("os")
 
     def labelled(self, labels: Mapping[str, str]) -> Self:
         """The same with more labels, which win over the spec's; raises UsageError for a name that is none."""

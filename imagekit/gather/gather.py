@@ -8,6 +8,7 @@ from pathlib import Path
 
 from imagekit.gather.base import BaseReader
 from imagekit.gather.inputs import Gathered, Gatherer
+from imagekit.gather.placed import At
 from imagekit.lock import Lock
 from imagekit.making import certificates
 from imagekit.oci.ports import Cache, Source
@@ -49,8 +50,9 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
     found = []
     for spec in project.platforms:
         locked = lock.at(spec.architecture.name)
-        image = reader.image(locked.base, spec.architecture) if locked.base else None
-        layout = reader.layout(project.base, locked.base, image)
+        with At(project.base_place):
+            image = reader.image(locked.base, spec.architecture) if locked.base else None
+            layout = reader.layout(project.base, locked.base, image)
         found.append(gatherer.gather(spec, locked, image, layout, bundle))
     return tuple(found)
 

@@ -108,7 +108,9 @@ class Gatherer:
         return self._scan_now(str(folder), root, Patterns(include=patterns), None).digest
 
     def _bootstrap(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, found: dict[FilesPart, OnDisk]) -> FilesPart:
-        part = FilesPart(source=bootstrap.path, target=BOOTSTRAP, digest=None, single=True, mode=0o755)
+        part = FilesPart(
+            source=bootstrap.path, target=BOOTSTRAP, digest=None, single=True, mode=0o755, place=bootstrap.place
+        )
         if spec.build and not self.is_built:
             return part
         try:
@@ -156,7 +158,9 @@ class Gatherer:
             if not isinstance(item, FromDisk):
                 continue
             if spec.build and not self.is_built and not os.path.lexists(os.path.join(spec.root, item.source)):
-                rest.append(FilesPart(source=item.source, target=item.target, digest=None, mode=item.mode))
+                rest.append(
+                    FilesPart(source=item.source, target=item.target, digest=None, mode=item.mode, place=item.place)
+                )
                 continue
             for part, on_disk in self._parts(spec, item):
                 found[part] = on_disk
@@ -174,7 +178,12 @@ class Gatherer:
         for digest, inside in self._split(path, tree):
             if digest != _NOTHING:
                 part = FilesPart(
-                    source=item.source, target=_target(item, path), digest=digest, single=single, mode=item.mode
+                    source=item.source,
+                    target=_target(item, path),
+                    digest=digest,
+                    single=single,
+                    mode=item.mode,
+                    place=item.place,
                 )
                 yield part, OnDisk(path=path, tree=tree, folders=self.language.dependency_folders, inside=inside)
 
@@ -212,9 +221,7 @@ class Gatherer:
     ) -> ArchivePart:
         known = locked.archives.get(item.source)
         if known:
-            return ArchivePart(
-                source=item.source, target=item.target, digest=known.digest, size=known.size, strip=item.strip
-            )
+            return _archive_part(item, known.digest, known.size)
         path = paths.local(spec.root, item.source, item.place)
         node = self._scan(str(path), spec.root, Patterns(), item.place).nodes[0]
         if node.digest is None:
@@ -223,7 +230,7 @@ class Gatherer:
             )
         _check_sum(item, node.digest)
         local[node.digest] = str(path)
-        return ArchivePart(source=item.source, target=item.target, digest=node.digest, size=node.size, strip=item.strip)
+        return _archive_part(item, node.digest, node.size)
 
     def _scan(self, path: str, root: str, patterns: Patterns, place: Place | None = None) -> Tree:
         key = path, patterns
@@ -261,6 +268,12 @@ def _target(item: FromDisk, path: str) -> str:
     return item.target
 
 
+def _archive_part(item: PlatformArchive, digest: Digest, size: int) -> ArchivePart:
+    return ArchivePart(
+        source=item.source, target=item.target, digest=digest, size=size, strip=item.strip, place=item.place
+    )
+
+
 def _image(item: PlatformFromImage, locked: LockedPlatform) -> ImagePart:
     return ImagePart(
         source=item.image,
@@ -270,6 +283,7 @@ def _image(item: PlatformFromImage, locked: LockedPlatform) -> ImagePart:
         mode=item.mode,
         include=item.include,
         exclude=item.exclude,
+        place=item.place,
     )
 
 

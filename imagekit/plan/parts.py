@@ -1,4 +1,7 @@
-"""What a layer is made of: parts, each with the digest of its input, as data."""
+"""What a layer is made of: parts, each with the digest of its input, as data.
+
+`place` is where the spec asks for a part: for messages alone, it makes no difference between parts.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any, Final
 
+from imagekit.findings import Place
 from imagekit.oci.digest import Digest
 from imagekit.values import dataclass
 
@@ -25,6 +29,7 @@ class FilesPart:
     digest: Digest | None
     single: bool = False
     mode: int | None = None
+    place: Place | None = field(default=None, compare=False, repr=False)
 
     def to_mapping(self) -> dict[str, Any]:
         """As it is keyed and printed; the source is only a name, the digest is what counts."""
@@ -45,6 +50,7 @@ class ArchivePart:
     digest: Digest
     size: int
     strip: int = 0
+    place: Place | None = field(default=None, compare=False, repr=False)
 
     def to_mapping(self) -> dict[str, Any]:
         """As it is keyed and printed."""
@@ -62,6 +68,7 @@ class ImagePart:
     mode: int | None = None
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    place: Place | None = field(default=None, compare=False, repr=False)
 
     def to_mapping(self) -> dict[str, Any]:
         """As it is keyed and printed."""
@@ -83,6 +90,7 @@ class SystemPart:
     directories: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     source: str = "imagekit"
+    place: Place | None = field(default=None, compare=False, repr=False)
 
     def to_mapping(self) -> dict[str, Any]:
         """As it is keyed and printed; contents by their digests."""

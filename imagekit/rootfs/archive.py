@@ -24,33 +24,37 @@ _KINDS: Final = {
 _ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")
 
 
-def read_archive(path: str, *, target: str = "", strip: int = 0, limits: Limits | None = None) -> Iterator[Item]:
-    """The items of the archive at `path`, below `target`, a directory of the image.
+def read_archive(
+    path: str, *, target: str = "", strip: int = 0, source: str = "", limits: Limits | None = None
+) -> Iterator[Item]:
+    """The items of the archive at `path`, below `target`, a directory of the image. Messages call it `source`.
 
     `strip` leading names of each entry are dropped, and entries that have no more (as tar's `--strip-components`).
     Hard links come last, as copies of what they lead to. The content of an item is there until the next one is
-    asked for. Raises BuildFailed, naming archive and entry, for what is damaged or must not be in a layer.
+    asked for. Raises BuildFailed, naming archive and entry, for what is damaged or must not be in a layer, and for an
+    archive that `strip` leaves nothing of.
     """
     limits = limits or Limits()
-    placing = Placing(source=path, target=target.strip("/"), strip=strip)
+    placing = Placing(source=source or path, target=target.strip("/"), strip=strip)
     try:
         with open(path, "rb") as file:
             magic = file.read(4)
     except OSError as error:
-        raise InvalidFile(f"{path}: cannot be read: {error.strerror}") from error
+        raise InvalidFile(f"{placing.source}: cannot be read: {error.strerror}") from error
     if magic in _ZIP:
         from imagekit.rootfs.zip_archive import read_zip
 
         yield from read_zip(path, placing, limits)
     else:
         yield from _read_tar(path, placing, limits)
+    placing.check_left()
 
 
 def _read_tar(path: str, placing: Placing, limits: Limits) -> Iterator[Item]:
     #: Hard links by the name that they lead to, and by their own.
     links: dict[str, list[str]] = {}
     origins: dict[str, str] = {}
-    for reader, member in _members(path, limits):
+    for reader, member in _members(path, placing.source, limits):
         place = placing.place_of(member.name)
         if place is None:
             continue
@@ -66,7 +70,7 @@ def _read_tar(path: str, placing: Placing, limits: Limits) -> Iterator[Item]:
 
 def _copies(path: str, links: dict[str, list[str]], placing: Placing, limits: Limits) -> Iterator[Item]:
     """The archive once more, for what its hard links lead to."""
-    for reader, member in _members(path, limits):
+    for reader, member in _members(path, placing.source, limits):
         if member.kind is MemberKind.FILE:
             entries = [_entry(member, place, placing) for place in links.pop(normalised(member.name), ())]
             if entries:
@@ -76,15 +80,15 @@ def _copies(path: str, links: dict[str, list[str]], placing: Placing, limits: Li
                 yield _entry(member, place, placing), None
     for origin, places in links.items():
         raise BuildFailed(
-            f"{path}: the hard link {shown(places[0])} leads to {shown(origin)}, which is not in the archive",
+            f"{placing.source}: the hard link {shown(places[0])} leads to {shown(origin)}, which is not in the archive",
             hint="get the archive again, or pack it with `tar --hard-dereference`",
         )
 
 
-def _members(path: str, limits: Limits) -> Iterator[tuple[TarReader, Member]]:
+def _members(path: str, source: str, limits: Limits) -> Iterator[tuple[TarReader, Member]]:
     """The members of a tar file, with the reader that has their content."""
     with open(path, "rb") as file:
-        reader = TarReader(Decompressed(file), path, limits)
+        reader = TarReader(Decompressed(file), source, limits)
         for member in reader:
             yield reader, member
 

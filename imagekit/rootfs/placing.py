@@ -14,6 +14,8 @@ class Placing:
         self._prefix = f"{target}/" if target else ""
         self._strip = strip
         self._symlinks: set[str] = set()
+        #: How many names the longest entry has, and how many entries were left by `strip`.
+        self._deepest = self._left = 0
 
     def place_of(self, name: str) -> str | None:
         """The path in the image for an entry's name; None for one that is stripped away or the top itself.
@@ -22,13 +24,24 @@ class Placing:
         """
         if name in {".", "./"}:
             return None
-        names = checked(name, self.source).split("/")[self._strip :]
+        all_names = checked(name, self.source).split("/")
+        self._deepest = max(self._deepest, len(all_names))
+        names = all_names[self._strip :]
         if not names:
             return None
+        self._left += 1
         place = checked(self._prefix + "/".join(names), self.source)
         if self._symlinks:
             self._check_parents(place)
         return place
+
+    def check_left(self) -> None:
+        """After the last entry: raises BuildFailed when `strip` left none of them."""
+        if self._deepest and not self._left:
+            raise BuildFailed(
+                f"strip: {self._strip} leaves nothing of {self.source}; its entries are at most {self._deepest} deep",
+                hint="give `strip` as many leading folders as are to be dropped",
+            )
 
     def check_link(self, place: str, target: str) -> None:
         """Note a symlink; raises BuildFailed for a target that no symlink can have."""

@@ -34,13 +34,13 @@ def read_zip(path: str, placing: Placing, limits: Limits) -> Iterator[Item]:
         try:
             archive = ZipFile(cast("IO[bytes]", _Bounded(file)))
         except (BadZipFile, *_DAMAGE) as error:
-            raise BuildFailed(f"{path}: it is damaged ({error})", hint=_HINT) from error
+            raise BuildFailed(f"{placing.source}: it is damaged ({error})", hint=_HINT) from error
         with archive:
             members = archive.infolist()
             total = sum(info.file_size for info in members)
             if len(members) > limits.entries or total > limits.total:
                 raise BuildFailed(
-                    f"{path}: it has {len(members):,} entries and unpacks to {total:,} bytes; "
+                    f"{placing.source}: it has {len(members):,} entries and unpacks to {total:,} bytes; "
                     f"{limits.entries:,} and {limits.total:,} are allowed",
                     hint="a layer cannot be larger than an image may be",
                 )

@@ -19,6 +19,8 @@ _LAYOUT: Final = re.compile(r"oci(?:-archive)?:[^:].*")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL: Final = re.compile(r"[!-<>-~]+")
 _MAX_REPOSITORY: Final = 255
+#: Names that mean a removal in a layer (image-spec, layer.md, "Whiteouts").
+_WHITEOUT: Final = ".wh."
 
 
 class Problem(NamedTuple):
@@ -30,12 +32,16 @@ class Problem(NamedTuple):
 
 
 def target(text: str) -> Problem | None:
-    """An absolute path in an image without `.`, `..` and empty parts; it may end in `/`."""
+    """An absolute path in an image without `.`, `..`, empty parts and whiteouts; it may end in `/`."""
     if not text.startswith("/"):
         return Problem("IK0104", f"{shown(text)} is no absolute path", f"begin it with /: {shown('/' + text)}")
     parts = text[1:].removesuffix("/").split("/") if text != "/" else []
     if any(part in ("", ".", "..") for part in parts):
         return Problem("IK0104", f"{shown(text)} has a part that is empty, . or ..", "write the path out")
+    if any(part.startswith(_WHITEOUT) for part in parts):
+        return Problem(
+            "IK0104", f"{shown(text)} has a name that begins with .wh.", "such a name removes files; rename it"
+        )
     return None
 
 

@@ -6,6 +6,7 @@ registry.
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import socket
@@ -199,6 +200,11 @@ def test_a_value_that_cannot_be(bench, case):
         ({"environment": {"AWS_REGION": "x"}}, "9:3: error[IK0106]: Lambda sets AWS_REGION itself", "remove it, or"),
         ({"environment": {"A": "{base.X"}}, "9:8: error[IK0105]: a stray brace in '{base.X'", "a placeholder is"),
         ({"files": [{"source": "../x", "target": "/x"}]}, "10:14: error[IK0104]: '../x' leaves `root`", "set `root`"),
+        (
+            {"files": [{"source": "x", "target": "/opt/.wh.foo"}]},
+            "11:14: error[IK0104]: '/opt/.wh.foo' has a name that begins with .wh.",
+            "such a name removes files",
+        ),
         ({"files": [{"source": "/x", "target": "/x"}]}, "10:14: error[IK0104]: '/x' is an absolute path", "write it"),
         ({"files": [{"source": "x", "target": "x"}]}, "11:14: error[IK0104]: 'x' is no absolute path", "begin it"),
         (
@@ -279,6 +285,24 @@ def test_a_file_that_cannot_get_in(bench, prepare):
     nothing_is_half_written(bench)
 
 
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (("/opt/x", "/opt/x/y"), "the path '/opt/x' is a directory, or has entries below it, and there is a file"),
+        (("/opt/x/y", "/opt/x"), "the path '/opt/x' is a file, and there is a directory in its place"),
+        (("/opt/x", "/opt/x"), "the path '/opt/x' comes twice into one layer, with different content, mode or owner"),
+    ],
+)
+def test_files_that_meet_each_other_are_told_at_the_second_one(bench, targets, message):
+    bench.write("one", "1")
+    bench.write("two", "2")
+    bench.spec(files=[{"source": name, "target": to} for name, to in zip(("one", "two"), targets, strict=True)])
+    outcome = bench.run("build")
+    assert outcome.code == 3
+    assert outcome.error[0].startswith(f"error: {message}")
+    assert outcome.error[1] == "  at runtime.yaml:13:3"
+
+
 INTO = "choose another target; a layer never replaces something of another kind, nor leads through it"
 TARGETS = {
     "/lib64": (
@@ -307,7 +331,7 @@ def test_a_target_that_the_base_has_as_something_else(bench, target, system):
     outcome = bench.run("build")
     message, hint = TARGETS[target]
     assert (outcome.code, outcome.out) == (3, "")
-    assert said(bench, outcome).endswith(f"error: {message}\n  hint: {hint}\n")
+    assert said(bench, outcome).endswith(f"error: {message}\n  at runtime.yaml:12:3\n  hint: {hint}\n")
     nothing_is_half_written(bench)
 
 
@@ -371,9 +395,29 @@ def test_a_hostile_archive(bench, case):
     bench.registry.files["/a.tar"] = data
     bench.spec(archives=[{"source": url, "target": "/opt"}])
     outcome = bench.run("build")
-    expected = f"error: http://{{host}}/a.tar: {message}\n  hint: {hint}\n"
+    expected = f"error: http://{{host}}/a.tar: {message}\n  at runtime.yaml:9:3\n  hint: {hint}\n"
     assert (outcome.code, outcome.out, said(bench, outcome)) == (3, "", expected)
     nothing_is_half_written(bench)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (gzip.compress(archive(("x", {"size": 2000})))[:-9], "it is cut off"),
+        (b"PK\x03\x04 and no more", "it is damaged (File is not a zip file)"),
+        (archive(("a/b", {})), "strip: 3 leaves nothing of vendor/a.tar; its entries are at most 2 deep"),
+    ],
+    ids=["cut off", "zip", "strip"],
+)
+def test_a_local_archive_is_called_as_the_spec_calls_it(bench, data, message):
+    bench.write("vendor/a.tar", data)
+    bench.spec(archives=[{"source": "vendor/a.tar", "target": "/opt", "strip": 3}])
+    outcome = bench.run("build")
+    assert (outcome.code, outcome.out) == (3, "")
+    assert message in outcome.error[0]
+    assert "vendor/a.tar" in outcome.error[0]
+    assert str(bench.folder) not in outcome.err
+    assert outcome.error[1] == "  at runtime.yaml:9:3"
 
 
 def test_an_archive_with_another_checksum_is_not_locked(bench):
@@ -430,6 +474,7 @@ def test_a_base_with_a_layer_that_is_not_gzip(bench, kind):
     assert (outcome.code, said(bench, outcome)) == (
         3,
         f"error: the base {BASE} has the layer {layer} of type {media_type}; Lambda takes gzip only\n"
+        "  at runtime.yaml:4:8\n"
         "  hint: choose a base with gzip layers, or push this one again with gzip compression\n",
     )
     nothing_is_half_written(bench)

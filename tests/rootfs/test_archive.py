@@ -115,7 +115,12 @@ def test_strip_drops_what_has_no_more_names(saved):
     assert list(contents(saved(raw))) == ["top", "a/b/c", "a/d"]
     assert list(contents(saved(raw), strip=1)) == ["b/c", "d"]
     assert list(contents(saved(raw), strip=2)) == ["c"]
-    assert list(contents(saved(raw), strip=3)) == []
+    with pytest.raises(
+        BuildFailed, match=r"strip: 3 leaves nothing of tool\.tar; its entries are at most 3 deep"
+    ) as caught:
+        contents(saved(raw), strip=3, source="tool.tar")
+    assert caught.value.hint
+    assert list(contents(saved(tar()), strip=3)) == []
 
 
 def test_what_gnu_tar_packs_comes_out_again(saved, tmp_path):
