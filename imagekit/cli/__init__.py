@@ -14,9 +14,23 @@ from typing import NoReturn
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command line (the process's own when None) and exit with the code of its outcome."""
+    _open_what_was_closed()
     if arguments is None and sys.getfilesystemencoding() != "utf-8":
         _begin_again_in_utf8()
     sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _open_what_was_closed() -> None:
+    """Put /dev/null where a standard stream was closed (`>&-`), before a file or a socket of ours takes its number."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free, which is this one
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            mode = "w" if number else "r"
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115  # to the very end
 
 
 def _begin_again_in_utf8() -> None:
@@ -54,7 +68,7 @@ def _print_all_that_is_named() -> None:
 
 @contextmanager
 def _ended_as_if_interrupted() -> Iterator[None]:
-    """A polite end (SIGTERM, as CI and containers send it, or a closed terminal) cleans up as Ctrl-C does.
+    """A polite end (SIGTERM, as CI and containers send it, a closed terminal, Ctrl-\\) cleans up as Ctrl-C does.
 
     A signal that is ignored, as `nohup` asks for, stays ignored.
     """
@@ -63,7 +77,7 @@ def _ended_as_if_interrupted() -> Iterator[None]:
         raise KeyboardInterrupt
 
     before = {}
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_DFL:
             before[number] = signal.signal(number, stop)
     try:

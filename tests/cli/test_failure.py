@@ -17,7 +17,7 @@ from imagekit.cli.console import Console
 from imagekit.cli.failure import as_known, end
 from imagekit.cli.session import GlobalOptions, Session
 from imagekit.findings import Finding, Place, Severity
-from tests.support.commandline import started
+from tests.support.commandline import ROOT, started
 
 
 @pytest.fixture
@@ -172,7 +172,7 @@ def test_out_of_memory_is_something_that_the_machine_lacks():
     assert as_known(MemoryError()).exit_code == 5
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_interrupts_the_command(tmp_path, number):
     spec = tmp_path / "runtime.yaml"
     silent = socket.create_server(("127.0.0.1", 0))
@@ -227,3 +227,33 @@ def test_names_that_are_no_text_are_printed_all_the_same():
     assert done.returncode == 2
     assert b"Traceback" not in done.stderr
     assert b".yaml" in done.stderr
+
+
+def shell(command):
+    """A command line under a shell that closes streams; `python -m imagekit` is "$@"."""
+    words = ["/bin/sh", "-c", command, "sh", sys.executable, "-m", "imagekit"]
+    return subprocess.run(words, capture_output=True, check=False, timeout=30, cwd=ROOT)
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_as_dev_null(tmp_path, closed):
+    spec = tmp_path / "runtime.yaml"
+    spec.write_text("name: app\nlanguage: custom\nos: al2023\nbootstrap: {path: boot}\n")
+    done = shell(f'"$@" validate {spec} {closed}')
+    said = b"" if "2>" in closed else f"valid: {spec}\n".encode()
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", said)
+    spec.write_text("name: app\n")
+    done = shell(f'"$@" validate --json {spec} {closed}')
+    assert (done.returncode, b"Traceback" in done.stderr) == (2, False)
+    assert (done.stdout == b"") == (" >" in f" {closed}")
+
+
+def test_a_closed_stream_is_closed_for_what_steps_print_too(tmp_path):
+    spec = tmp_path / "runtime.yaml"
+    spec.write_text(
+        "name: app\nlanguage: custom\nos: scratch\nbootstrap: {path: boot}\n"
+        "build: [{run: 'echo told; echo told >&2; exit 7'}]\n"
+    )
+    done = shell(f'"$@" build {spec} --cache-dir {tmp_path}/cache >&-')
+    assert done.returncode == 3
+    assert done.stderr.count(b"  | told") == 2

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -309,17 +312,25 @@ def test_a_file_in_the_place_of_the_logs_is_told(bench):
     assert not (bench.folder.parent / "ran").exists()
 
 
-def test_an_interrupt_leaves_nothing_half_written(bench, tmp_path: Path):
-    bench.spec(build="touch ../started; sleep 60")
-    process = subprocess.Popen(
-        ["/bin/sh", "-c", 'exec "$0" -m imagekit build', sys.executable],
-        stderr=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGQUIT])
+def test_an_interrupt_leaves_nothing_half_written_and_nothing_running(bench, tmp_path: Path, number: int):
+    bench.spec(build="echo $$ > ../starting; mv ../starting ../started; exec sleep 60")
+    # Whoever runs the tests may have it ignored (a shell's `&`), and programs inherit that.
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", 'exec "$0" -m imagekit build', sys.executable],
+            stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+    finally:
+        signal.signal(number, before)
     while not (tmp_path / "started").exists() and process.poll() is None:
-        pass
-    process.terminate()
+        time.sleep(0.01)
+    process.send_signal(number)
     out, err = process.communicate(timeout=30)
+    with pytest.raises(ProcessLookupError):
+        os.killpg(int((tmp_path / "started").read_text()), 0)
     assert process.returncode == 130
     assert out == b""
     assert err.decode().splitlines()[-2:] == [
