@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from imagekit.deliver import Parcel
-from imagekit.errors import Bug, InvalidFile
+from imagekit.errors import Bug, InvalidFile, WrongDigest
 from imagekit.lock import LockedImage
 from imagekit.oci import media
 from imagekit.oci.descriptor import Descriptor
@@ -21,13 +21,14 @@ from imagekit.oci.ports import Cache, Document, Opener
 from imagekit.oci.reference import Reference
 from imagekit.plan import assemble
 from imagekit.store import atomic
-from imagekit.store.layout import Layout
+from imagekit.store.layout import Layout, blob_name
 from imagekit.store.layout_sink import LayoutSink, reading, writing_sparse
 from imagekit.store.places import ARCHIVE, LAYOUT, Places
 from imagekit.values import dataclass
 
 #: The folder beside a spec that holds what imagekit makes; it ignores itself.
 FOLDER: Final = ".imagekit"
+_AGAIN: Final = "run `imagekit build`, which makes what is missing"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,17 +102,23 @@ def origin_of(base: LockedImage) -> str:
 
 @contextmanager
 def parcel(folder: Path, selector: str, places: Places) -> Iterator[Parcel]:
-    """What lies in a layout, ready for delivery; raises InvalidFile when nothing was built."""
+    """What lies in a layout, ready for delivery; raises InvalidFile when nothing was built, or is damaged now."""
     if not (folder / "index.json").exists():
         raise InvalidFile(f"nothing is built in {folder}", hint="run `imagekit build` first")
     with reading(folder) as layout:
-        yield _Contents(layout=layout, places=places).parcel(layout.document(selector))
+        contents = _Contents(folder=folder, layout=layout, places=places)
+        try:
+            found = contents.parcel(layout.document(selector))
+        except WrongDigest as error:  # what a registry's wrong bytes are called is here a file's fault
+            raise InvalidFile(error.message, hint=_AGAIN) from error
+        yield found
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Contents:
     """A sparse layout together with the places where its other blobs are."""
 
+    folder: Path
     layout: Layout
     places: Places
 
@@ -125,6 +132,8 @@ class _Contents:
                 Document(data=document.data, descriptor=entry) for document, entry in zip(found, entries, strict=True)
             )
         blobs = {blob.digest: blob for item in manifests for blob in Manifest.from_bytes(item.data).blobs}
+        for blob in blobs.values():
+            self._check(blob)
         return Parcel(
             manifests=manifests,
             index=top if top.descriptor.media_type in media.INDEXES else None,
@@ -149,11 +158,19 @@ class _Contents:
         origin = self.layout.origin(digest)
         return () if not origin or origin.startswith((LAYOUT, ARCHIVE)) else (origin.partition("@")[0],)
 
+    def _check(self, blob: Descriptor) -> None:
+        """Raise InvalidFile for a blob that is nowhere whole: better now than when the others have been sent."""
+        if self.layout.has(blob) or self.layout.origin(blob.digest):
+            return
+        lost = "damaged" if (self.folder / blob_name(blob.digest)).exists() else "missing"
+        raise InvalidFile(f"the blob {blob.digest} in {self.folder} is {lost}", hint=_AGAIN)
+
     def _with_platform(self, document: Document) -> Document:
         """A lone manifest's platform stands in its config."""
         if document.descriptor.media_type in media.INDEXES:
             return document
         manifest = Manifest.from_bytes(document.data)
+        self._check(manifest.config)
         with self.layout.blob(manifest.config) as pieces:
             image = Image.from_bytes(document.data, b"".join(pieces))
         return Document(data=document.data, descriptor=image.descriptor)

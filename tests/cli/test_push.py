@@ -218,3 +218,29 @@ def test_a_push_goes_to_the_registry_itself_and_never_to_its_mirror(bench, other
     bench.run("push", "--to", f"{other.host}/team/app").ok()
     assert other.repository("team/app").tags
     assert not bench.registry.seen("/team/app/")
+
+
+@pytest.mark.parametrize("cut", [True, False])
+def test_a_damaged_build_is_told_before_anything_is_sent_and_is_mended_by_a_build(bench, cut):
+    bench.spec()
+    bench.run("build").ok()
+    blobs = sorted((bench.folder / ".imagekit/app/blobs/sha256").iterdir())
+    assert len(blobs) == 6, "a layer, and for each platform a config and a manifest, and the index"
+    for blob in blobs:
+        data = blob.read_bytes()
+        blob.unlink()
+        if cut:
+            blob.write_bytes(data[:-1])
+        bench.registry.requests.clear()
+        outcome = bench.run("push", "--no-build", "--to", bench.repository())
+        assert (outcome.code, bench.registry.seen()) == (2, [])
+        assert blob.name in outcome.error[0]
+        if data.startswith(b"\x1f\x8b") or b'"rootfs"' in data:
+            lost = "damaged" if cut else "missing"
+            assert outcome.error == [
+                f"error: the blob sha256:{blob.name} in .imagekit/app is {lost}",
+                "  hint: run `imagekit build`, which makes what is missing",
+            ]
+        bench.run("build").ok()
+        assert blob.read_bytes() == data
+    push(bench, "--no-build")
