@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
@@ -14,12 +15,13 @@ from imagekit.errors import InvalidSpec, UsageError
 from imagekit.findings import Finding, Place
 from imagekit.language import Language
 from imagekit.lock import PlatformRequest, Request
+from imagekit.rootfs import root
 from imagekit.spec.flatten import for_platform
 from imagekit.spec.known import Known, Validated
 from imagekit.spec.load import load
 from imagekit.spec.model import Spec
 from imagekit.spec.platform import PlatformFromImage, PlatformSpec
-from imagekit.spec.syntax import is_url, label
+from imagekit.spec.syntax import is_url, label, layout
 from imagekit.values import dataclass
 
 
@@ -74,15 +76,29 @@ class Project:
 
     @property
     def request(self) -> Request:
-        """What has to be resolved, for all platforms of the spec."""
+        """What has to be resolved, for all platforms of the spec.
+
+        Raises InvalidFile for a `root` that is no folder, and for a local image outside it.
+        """
         words = {item.name: self.language.words(item) for item in self.spec.architectures}
         everything = [for_platform(self.spec, item, words[item.name]) for item in self.spec.architectures]
+        root.check(self.spec.root, self.spec.places.get("root"))
+        for platform in everything:
+            self._check_images(platform)
         return Request(platforms=tuple(_request(item, self.base) for item in everything))
 
     @property
     def base_place(self) -> Place | None:
         """Where the spec says what the image is built on."""
         return self.spec.places.get("base") or self.spec.places.get("os")
+
+    def _check_images(self, platform: PlatformSpec) -> None:
+        """Local images lie below `root`, as all that a spec names on this disk."""
+        named = [(item.image, item.place) for item in platform.files if isinstance(item, PlatformFromImage)]
+        for name, place in ((platform.base or "", self.base_place), *named):
+            if path := layout(name):
+                real = os.path.realpath(os.path.join(platform.root, path))
+                root.inside(platform.root, real, name, place)
 
     def labelled(self, labels: Mapping[str, str]) -> Self:
         """The same with more labels, which win over the spec's; raises UsageError for a name that is none."""

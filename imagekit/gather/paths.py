@@ -8,6 +8,7 @@ from pathlib import Path
 
 from imagekit.errors import InvalidFile
 from imagekit.findings import Place
+from imagekit.rootfs.root import inside
 
 
 def local(root: str, text: str, place: Place | None) -> Path:
@@ -20,7 +21,7 @@ def local(root: str, text: str, place: Place | None) -> Path:
         raise InvalidFile(
             f"{text}: {error.strerror}", hint=f"paths are relative to {root}; correct it, or set `root`", place=place
         ) from error
-    inside(root, real, text, place)
+    inside(root, str(real), text, place)
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise InvalidFile(
             f"{text} is neither a file nor a folder",
@@ -32,18 +33,8 @@ def local(root: str, text: str, place: Place | None) -> Path:
     return real
 
 
-def inside(root: str, real: Path, text: str, place: Place | None) -> None:
-    """Raise InvalidFile for a path that `root` does not hold; `real` has no symlinks left."""
-    if not real.is_relative_to(os.path.realpath(root)):
-        raise InvalidFile(
-            f"{text} leads to {real}, outside {root}",
-            hint="set `root` to a folder that holds both, such as `root: ..`",
-            place=place,
-        )
-
-
 def planned(root: str, text: str, place: Place | None) -> Path:
     """Where a file will be that a step has yet to make; raises InvalidFile when that is outside `root`."""
     path = Path(root, text)
-    inside(root, Path(os.path.realpath(path)), text, place)
+    inside(root, os.path.realpath(path), text, place)
     return path

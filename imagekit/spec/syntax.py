@@ -15,7 +15,7 @@ _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _HOST: Final = r"(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
 _REPOSITORY: Final = re.compile(rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*")
 _DIGEST: Final = re.compile(r"@sha256:[0-9a-f]{64}\Z")
-_LAYOUT: Final = re.compile(r"oci(?:-archive)?:[^:].*")
+_LAYOUT: Final = re.compile(r"oci(?:-archive)?:([^:].*)")
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _LABEL: Final = re.compile(r"[!-<>-~]+")
 _MAX_REPOSITORY: Final = 255
@@ -105,11 +105,11 @@ def repository(text: str) -> Problem | None:
 
 
 def reference(text: str) -> Problem | None:
-    """A repository with a tag or a digest or both, or `oci:DIR`, `oci-archive:FILE`."""
+    """A repository with a tag or a digest or both, or `oci:DIR`, `oci-archive:FILE` below `root`."""
     if "://" in text:
         return Problem("IK0104", f"{shown(text)} is a URL", "leave out the scheme: host/name:tag")
-    if _LAYOUT.fullmatch(text):
-        return None
+    if path := layout(text):
+        return local(path)
     name = _DIGEST.sub("", text)
     head, colon, last = name.rpartition(":")
     if colon and "/" not in last:
@@ -119,6 +119,16 @@ def reference(text: str) -> Problem | None:
     return Problem(
         "IK0104", f"{shown(text)} is no image reference", "write host/name:tag, host/name@sha256:… or oci:DIR"
     )
+
+
+def layout(text: str) -> str:
+    """The path of a local image, below `root`; empty for a reference. It may be followed by a tag or a digest."""
+    found = _LAYOUT.fullmatch(text)
+    if not found:
+        return ""
+    path = found[1].partition("@")[0]
+    head, colon, tag = path.rpartition(":")
+    return head if colon and "/" not in tag else path
 
 
 def variable(name: str) -> Problem | None:

@@ -348,6 +348,46 @@ def test_a_file_that_cannot_be_read(bench, path):
     assert "  at runtime.yaml:9:3\n  hint: make it readable" in outcome.err
 
 
+def test_a_root_that_is_no_folder_is_blamed_itself(bench):
+    for root, what in (
+        ("../nowhere", "{root}/nowhere, which does not exist"),
+        ("bootstrap", "{folder}/bootstrap, whi"),
+    ):
+        bench.spec(root=root)
+        for command in ("build", "lock", "plan"):
+            outcome = bench.run(command)
+            assert outcome.code == 2
+            assert said(bench, outcome).startswith(f"error: `root` leads to {what}")
+            assert "  at runtime.yaml:8:10\n  hint: name the folder that local paths are" in outcome.err
+    assert bench.registry.seen() == []
+    assert not bench.lock.exists()
+
+
+@pytest.mark.parametrize("name", ["oci:../base", "oci-archive:../base", "oci:..:tag", "oci:x/../../y@sha256:" + ZEROS])
+def test_a_local_image_does_not_leave_root(bench, name):
+    for changes in ({"base": name}, {"files": [{"image": name, "source": "/x", "target": "/x"}]}):
+        bench.spec(**changes)
+        outcome = bench.run("validate")
+        assert outcome.code == 2
+        assert "leaves `root`" in outcome.err
+        assert "hint: set `root` to a folder that holds both, such as `root: ..`" in outcome.err
+    bench.spec(base="oci:/var/base")
+    assert "'/var/base' is an absolute path" in bench.run("validate").err
+
+
+def test_a_local_image_behind_a_symlink_does_not_leave_root_either(bench):
+    (bench.folder.parent / "elsewhere").mkdir()
+    bench.folder.joinpath("link").symlink_to("../elsewhere")
+    hint = "set `root` to a folder that holds both, such as `root: ..`"
+    files = [{"image": "oci:link", "source": "/x", "target": "/x"}]
+    for changes, place in (({"base": "oci:link"}, "8:10"), ({"files": files}, "9:3")):
+        bench.spec(**changes)
+        outcome = bench.run("build")
+        expected = f"error: oci:link leads to {{root}}/elsewhere, outside {{folder}}\n  at runtime.yaml:{place}\n"
+        assert (outcome.code, said(bench, outcome)) == (2, f"{expected}  hint: {hint}\n")
+        assert not bench.lock.exists()
+
+
 # Archives
 
 
