@@ -16,6 +16,17 @@ _MAX_PROGRAM_HEADERS: Final = 512
 #: The kernel reads this much of a script's first line (`BINPRM_BUF_SIZE`).
 _FIRST_LINE: Final = 256
 _MAX_PATH: Final = 4096
+#: Mach-O of 32 and 64 bits in both byte orders (mach-o/loader.h).
+_MACH_O: Final = (b"\xfe\xed\xfa\xce", b"\xfe\xed\xfa\xcf", b"\xce\xfa\xed\xfe", b"\xcf\xfa\xed\xfe")
+#: Mach-O for several machines (mach-o/fat.h). A Java class begins alike; its version, from 45 on, stands where this
+#: has the number of machines.
+_FAT: Final = (b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf")
+_FIRST_JAVA: Final = 45
+_PE: Final = b"MZ"
+_CROSS_COMPILE: Final = (
+    "build it for Linux and the image's architecture (Go: GOOS=linux; Rust: --target …-unknown-linux-musl; "
+    ".NET: -r linux-x64 or linux-arm64)"
+)
 
 
 class Form(StrEnum):
@@ -23,6 +34,9 @@ class Form(StrEnum):
 
     ELF = "ELF"
     SCRIPT = "script"
+    MACOS = "Mach-O"
+    WINDOWS = "PE"
+    EMPTY = "empty"
     OTHER = "neither ELF nor script"
 
 
@@ -42,7 +56,7 @@ class Executable:
             line = head[2:].split(b"\n", 1)[0]
             return cls(form=Form.SCRIPT, interpreter=line.decode("utf-8", "replace").lstrip(" \t"))
         if not head.startswith(_ELF_MAGIC):
-            return cls(form=Form.OTHER)
+            return cls(form=_foreign(head))
         try:
             return cls(form=Form.ELF, machine=_machine(head), interpreter=_interpreter(file, head))
         except (struct.error, IndexError, OverflowError, OSError):  # a header that points nowhere
@@ -51,6 +65,12 @@ class Executable:
     def problem(self, architecture: Architecture, *, static_only: bool) -> tuple[str, str] | None:
         """Why Lambda could not start this on an architecture, as a sentence and a hint; None when it could."""
         match self.form:
+            case Form.MACOS:
+                return "is a macOS program", _CROSS_COMPILE
+            case Form.WINDOWS:
+                return "is a Windows program", _CROSS_COMPILE
+            case Form.EMPTY:
+                return "is empty", "write the program there; did the step that makes it fail?"
             case Form.OTHER:
                 return (
                     "is neither an ELF program nor a script with `#!`",
@@ -85,6 +105,16 @@ class Executable:
                 "link it statically (Go: CGO_ENABLED=0; C and C++: -static, with musl; Rust: a musl target)",
             )
         return None
+
+
+def _foreign(head: bytes) -> Form:
+    """What a file is that is no Linux program."""
+    if not head:
+        return Form.EMPTY
+    is_fat = head.startswith(_FAT) and int.from_bytes(head[4:8], "big") < _FIRST_JAVA
+    if is_fat or head.startswith(_MACH_O):
+        return Form.MACOS
+    return Form.WINDOWS if head.startswith(_PE) else Form.OTHER
 
 
 def _machine(head: bytes) -> int:

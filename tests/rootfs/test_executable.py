@@ -48,7 +48,28 @@ def test_a_script_needs_an_interpreter_and_unix_line_endings():
     assert "no interpreter" in problem(b"#!/bin/sh\nexit\n", static_only=True)
 
 
-@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"\x7fELF", program(62)[:70], b"echo hello\n"])
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "is empty"),
+        (b"MZ\x90\x00", "is a Windows program"),
+        (b"\xcf\xfa\xed\xfe\x0c\x00\x00\x01", "is a macOS program"),
+        (b"\xfe\xed\xfa\xce\x00\x00\x00\x12", "is a macOS program"),
+        (b"\xca\xfe\xba\xbe\x00\x00\x00\x02", "is a macOS program"),
+    ],
+)
+@pytest.mark.parametrize("static_only", [False, True])
+def test_what_another_system_would_start_is_called_by_its_name(data: bytes, what: str, static_only: bool):
+    found = Executable.read(io.BytesIO(data)).problem(X86_64, static_only=static_only)
+    assert found
+    assert found[0] == what
+    assert ("build it for Linux" in found[1]) == (data != b"")
+
+
+JAVA = b"\xca\xfe\xba\xbe\x00\x00\x00\x3d"
+
+
+@pytest.mark.parametrize("data", [JAVA, b"PK\x03\x04", b"\x7fELF", program(62)[:70], b"echo hello\n"])
 def test_anything_else_is_neither(data: bytes):
     assert Executable.read(io.BytesIO(data)).form is Form.OTHER
     assert "neither an ELF program nor a script" in problem(data)
