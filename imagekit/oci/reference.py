@@ -16,6 +16,8 @@ _REGISTRY: Final = re.compile(
     r"(?:\[[0-9a-fA-F:]+\]|[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*)(?::[0-9]{1,5})?"
 )
 TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
+_DIGEST_LIKE: Final = re.compile(r"sha[0-9]+:[^/]*", re.IGNORECASE)
+_LAST_PORT: Final = 65535
 _FORM: Final = "a reference is registry/repository:tag or registry/repository@sha256:…, the repository in lower case"
 
 
@@ -31,6 +33,7 @@ class Reference:
     @classmethod
     def parse(cls, text: str) -> Self:
         """What a person writes; a name without a registry is Docker Hub's. Raises InvalidFile."""
+        _refuse_user(text)
         rest, at, digest = text.partition("@")
         head, slash, tail = rest.partition("/")
         if slash and (head == "localhost" or any(mark in head for mark in ".:[")):
@@ -41,7 +44,7 @@ class Reference:
         if registry == DOCKER_HUB and "/" not in repository:
             repository = f"library/{repository}"
         return cls(
-            registry=_matching(_REGISTRY, registry, text),
+            registry=_registry(registry, text),
             repository=_matching(_REPOSITORY, repository, text),
             tag=_matching(TAG, tag, text) if colon else "",
             digest=digest_in(digest, text) if at else None,
@@ -68,6 +71,28 @@ class Reference:
     def __str__(self) -> str:
         tag = f":{self.tag}" if self.tag else ""
         return f"{self.name}{tag}@{self.digest}" if self.digest else f"{self.name}{tag}"
+
+
+def _refuse_user(text: str) -> None:
+    """Raise InvalidFile where something but a digest follows an `@`: what stands before may be a password, untold."""
+    before, at, after = text.rpartition("@")
+    name = before if at and _DIGEST_LIKE.fullmatch(after) else text
+    if "@" not in name:
+        return
+    host = name.rpartition("@")[2].partition("/")[0]
+    logging_in = f"log in with `docker login {host}`" if _REGISTRY.fullmatch(host) else "log in with `docker login`"
+    raise InvalidFile(
+        f"not an image reference: '…@{name.rpartition('@')[2][:200]}' has user info, or an `@` without a digest",
+        hint=f"credentials stand in no name, {logging_in}; {_FORM}",
+    )
+
+
+def _registry(text: str, whole: str) -> str:
+    registry = _matching(_REGISTRY, text, whole)
+    port = registry.rpartition("]")[2].partition(":")[2]
+    if port and not 0 < int(port) <= _LAST_PORT:
+        raise InvalidFile(f"not an image reference: {whole[:300]!r} (there is no port {port})", hint=_FORM)
+    return registry
 
 
 def _matching(pattern: re.Pattern[str], part: str, whole: str) -> str:

@@ -535,6 +535,11 @@ def test_a_build_from_an_image_layout_needs_no_registry_and_no_folder(bench):
         (["--push"], "there is nowhere to push to"),
         (["--push", "--to", "x.com/y:1"], "--to x.com/y:1: more than a repository"),
         (["--push", "--to", "x.com/Y"], "not an image reference: 'x.com/Y' ('Y' does not fit)"),
+        (["--push", "--to", "user:hunter2@x.com/y"], "not an image reference: '…@x.com/y' has user info, or"),
+        (
+            ["--push", "--to", "127.0.0.1:99999/x"],
+            "not an image reference: '127.0.0.1:99999/x' (there is no port 99999)",
+        ),
         (["-t", "-x"], "not a tag: '-x'"),
         (["-t", "a" * 122], "not a tag: 'aaaaaaa"),
         (["--platform", "arm64", "--print", "x86_64"], "--print x86_64: the image is for arm64"),

@@ -66,6 +66,33 @@ def test_what_is_no_reference_is_refused_with_the_form(text):
     assert "registry/repository" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "user:hunter2@corp.io/app:1",
+            "hunter2@corp.io/app",
+            "https://user:hunter2@corp.io/app",
+            "user:hunter2@corp.io",
+        ),
+        *("user:a@hunter2@corp.io/app", f"user:hunter2@corp.io/app@{DIGEST}", "user:hunter2/b@corp.io/app", "hunter2@"),
+        *("user:hunter2@sha256:5000/app", "corp.io/user:hunter2@corp.io/app"),
+    ],
+)
+def test_user_info_is_refused_and_never_shown(text):
+    with pytest.raises(InvalidFile, match="not an image reference: '…@") as caught:
+        Reference.parse(text)
+    assert "hunter2" not in caught.value.message + caught.value.hint
+    assert "docker login" in caught.value.hint
+
+
+@pytest.mark.parametrize("text", ["127.0.0.1:99999/x", "corp.io:65536/x", "[::1]:0/x", "localhost:00000/x"])
+def test_a_port_that_there_cannot_be_is_refused(text):
+    with pytest.raises(InvalidFile, match="there is no port"):
+        Reference.parse(text)
+    assert Reference.parse("corp.io:65535/x").registry == "corp.io:65535"
+
+
 @given(st.text() | st.from_regex(r"[a-z.:/@\[\]-]{0,40}"))
 @example("a/" * 5000)
 @example("a-" * 5000)
