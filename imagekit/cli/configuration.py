@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +15,10 @@ if TYPE_CHECKING:
 _NAME: Final = "imagekit.toml"
 #: Bytes of an imagekit.toml that are read.
 _MAX_SIZE: Final = 1024 * 1024
+#: Bytes of a CA file in which a certificate has to be.
+_MAX_AUTHORITIES: Final = 1024 * 1024
+#: How certificates begin in PEM (RFC 7468, section 5), and in OpenSSL's own form with trust settings.
+_CERTIFICATE: Final = re.compile(rb"-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----")
 
 
 def cache_folder(environment: Mapping[str, str]) -> str:
@@ -32,6 +37,20 @@ def read_hosts(folder: str, environment: Mapping[str, str]) -> Hosts:
     for path in dict.fromkeys(_files(folder, environment)):
         hosts = hosts.over(Hosts.from_toml(_read(path), file=path, environment=environment))
     return hosts
+
+
+def check_authorities(path: str) -> None:
+    """Raise InvalidFile when a `--ca-file` is no file with certificates, whether or not TLS will be spoken."""
+    from imagekit.gather import regular
+
+    try:
+        data = regular.read(path, _MAX_AUTHORITIES)
+    except OSError as error:
+        raise InvalidFile(f"--ca-file {path} cannot be read: {error.strerror}", hint="correct the path") from error
+    if not _CERTIFICATE.search(data):
+        raise InvalidFile(
+            f"--ca-file {path} holds no certificate", hint="it has to be a file in PEM format (BEGIN CERTIFICATE)"
+        )
 
 
 def _files(folder: str, environment: Mapping[str, str]) -> Iterator[str]:

@@ -59,11 +59,13 @@ class Session:
 
     def hosts(self, spec: str = "") -> Hosts:
         """Mirrors and hosts for the spec at this path, by default for the current folder; raises InvalidFile."""
-        from imagekit.cli.configuration import read_hosts
+        from imagekit.cli.configuration import check_authorities, read_hosts
 
         folder = os.path.dirname(os.path.abspath(spec)) if spec else os.getcwd()
         hosts = read_hosts(folder, self.environment)
         options = self.options
+        if options.ca_file:
+            check_authorities(options.ca_file)
         return hosts.given(mirrors=options.mirror, insecure=options.insecure, ca_file=options.ca_file)
 
     def progress(self) -> AbstractContextManager[Progress]:

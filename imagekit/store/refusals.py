@@ -9,6 +9,11 @@ from imagekit.store.aws import is_ecr
 from imagekit.store.retry import asked_pause, passes
 from imagekit.values import dataclass
 
+_TLS_WORDS: Final = (
+    b"http request to an https server",
+    b"plain http request was sent to https port",
+    b"speaking plain http to an ssl-enabled server port",
+)
 _IMMUTABLE_CODES: Final = frozenset({"TAG_INVALID", "ImageTagAlreadyExistsException", "TAG_IMMUTABLE"})
 
 
@@ -27,6 +32,8 @@ def refused(answer: Answer, deed: Deed, *, passing: bool | None = None) -> Refus
     """The error for an answer that is a no; whether it passes is judged by its status unless that is known better."""
     if deed.writes and _is_immutable(answer):
         message, hint = f"{deed.subject} is immutable and names another image", "push under another tag"
+    elif _wants_tls(answer):
+        message, hint = _spoken_plainly(answer)
     else:
         message, hint = _BY_STATUS.get(answer.status, _trouble)(answer, deed)
     words = f": {answer.words}" if answer.words else ""
@@ -47,6 +54,21 @@ def _is_immutable(answer: Answer) -> bool:
     words = answer.words.lower()
     said = "immutable" in words or "already exists" in words or "cannot be overwritten" in words
     return said or any(code in _IMMUTABLE_CODES for code, _ in answer.errors)
+
+
+def _wants_tls(answer: Answer) -> bool:
+    """Go, nginx and Apache each have words of their own for plain http where TLS is spoken; all say 400."""
+    said = answer.body[:4096].lower()
+    return answer.status == 400 and answer.url.scheme == "http" and any(words in said for words in _TLS_WORDS)
+
+
+def _spoken_plainly(answer: Answer) -> tuple[str, str]:
+    host = answer.url.authority
+    return (
+        f"{host} speaks TLS, and was asked in plain http",
+        f'name its certificate authority with --ca-file FILE, or as `ca` of [hosts."{host}"] in imagekit.toml; '
+        "where it is named by --insecure, leave that out",
+    )
 
 
 def _forbidden(_: Answer, deed: Deed) -> tuple[str, str]:

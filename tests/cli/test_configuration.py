@@ -89,6 +89,30 @@ def test_what_is_no_file_is_named_and_not_passed_over(project, home, make, why):
     assert caught.value.message.startswith(str(project / "imagekit.toml"))
 
 
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [("gone.pem", "cannot be read: No such file"), ("folder", "cannot be read: Is a dir"), ("text", "no certificate")],
+)
+def test_a_ca_file_that_cannot_be_used_is_told_though_no_tls_is_spoken(bench, name, why):
+    (bench.folder / "folder").mkdir()
+    bench.write("text", "-----BEGIN PRIVATE KEY-----\n")
+    bench.spec()
+    for arguments in (["--ca-file", name], []):
+        bench.patch.setenv("IMAGEKIT_CA_FILE", "" if arguments else name)
+        outcome = bench.run("build", *arguments)
+        assert outcome.code == 2
+        assert outcome.error[0].startswith(f"error: --ca-file {name} ")
+        assert why in outcome.error[0]
+    assert bench.registry.seen() == []
+
+
+def test_a_ca_file_with_certificates_is_taken(bench):
+    import certifi
+
+    bench.spec()
+    bench.run("build", "--ca-file", certifi.where()).ok()
+
+
 def test_the_cache_is_where_xdg_says():
     assert cache_folder({"XDG_CACHE_HOME": "/x", "HOME": "/home/a"}) == "/x/imagekit"
     assert cache_folder({"XDG_CACHE_HOME": "relative", "HOME": "/home/a"}) == "/home/a/.cache/imagekit"

@@ -542,6 +542,10 @@ DENIED = b'{"errors": [{"code": "DENIED", "message": "not \\u001b[2Jyou"}]}'
 LATER = {"Retry-After": "9999"}
 MANIFEST = b"HTTP/1.1 200 OK\r\nContent-Type: application/vnd.oci.image.index.v1+json\r\n\r\n"
 ELSE = "something else answers here than was expected: check the address, and the proxy before it"
+PLAIN = (
+    'name its certificate authority with --ca-file FILE, or as `ca` of [hosts."{host}"] in imagekit.toml; '
+    "where it is named by --insecure, leave that out"
+)
 REGISTRIES: dict[str, tuple[Fault, str, str]] = {
     "401": (
         faults.status(401, DENIED),
@@ -552,6 +556,22 @@ REGISTRIES: dict[str, tuple[Fault, str, str]] = {
         faults.status(403, DENIED),
         f"{{host}} does not let us pull {BASE} without credentials: DENIED: not you (403 to {ANSWER})",
         "log in as somebody who may: `docker login {host}`",
+    ),
+    "400 of Go's TLS server": (
+        faults.status(400, b"Client sent an HTTP request to an HTTPS server.\n"),
+        f"{BASE}: {{host}} speaks TLS, and was asked in plain http: Client sent an HTTP request to an HTTPS server. "
+        f"(400 to {ANSWER})",
+        PLAIN,
+    ),
+    "400 of nginx": (
+        faults.status(400, b"<html><center>The plain HTTP request was sent to HTTPS port</center></html>"),
+        f"{BASE}: {{host}} speaks TLS, and was asked in plain http (400 to {ANSWER})",
+        PLAIN,
+    ),
+    "400": (
+        faults.status(400, b"no"),
+        f"{{host}} does not take {BASE}: no (400 to {ANSWER})",
+        "the registry's own words say what it does not like",
     ),
     "404": (
         faults.status(404),
