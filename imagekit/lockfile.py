@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from imagekit.errors import InvalidFile, Missing, StaleLock, UsageError
+from imagekit.gather import regular
 from imagekit.lock import Lock, Making, Request, differences, making_differences, missing
 from imagekit.making import is_known
 from imagekit.store import atomic
@@ -39,8 +40,7 @@ class LockFile:
     def read(self) -> Lock | None:
         """The lock, None when there is none; raises InvalidFile."""
         try:
-            with open(self.path, "rb") as file:
-                data = file.read(_MAX_SIZE + 1)
+            data = regular.read(self.path, _MAX_SIZE)
         except FileNotFoundError:
             return None
         except OSError as error:

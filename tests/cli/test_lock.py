@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -299,3 +300,13 @@ def test_a_folder_that_cannot_be_written_is_named(bench):
     bench.folder.chmod(0o755)
     assert outcome.code == 5
     assert "runtime.lock cannot be written: Permission denied" in outcome.err
+
+
+def test_a_lock_that_is_no_file_is_refused_at_once(bench):
+    bench.spec()
+    os.mkfifo(bench.lock)
+    outcome = bench.run("build")
+    assert (outcome.code, outcome.err) == (
+        2,
+        "error: runtime.lock: it is not a regular file\n  hint: make the lock readable\n",
+    )
