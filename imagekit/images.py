@@ -56,9 +56,13 @@ def small_blob(source: Source, descriptor: Descriptor) -> bytes:
         return b"".join(pieces)
 
 
+def image_of(source: Source, document: Document) -> Image:
+    """The image with this manifest; its config is read from the source."""
+    return Image.from_bytes(document.data, small_blob(source, Manifest.from_bytes(document.data).config))
+
+
 def _image(source: Source, document: Document, wanted: Platform) -> Image:
-    manifest = Manifest.from_bytes(document.data)
-    image = Image.from_bytes(document.data, small_blob(source, manifest.config))
+    image = image_of(source, document)
     if image.platform != wanted:
         raise InvalidFile(
             f"the image is for {image.platform}, wanted is {wanted}",

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from imagekit.architecture import by_oci
-from imagekit.images import small_blob
+from imagekit.images import image_of
 from imagekit.oci import media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
 from imagekit.oci.image import Image
 from imagekit.oci.index import Index
-from imagekit.oci.manifest import Manifest
 from imagekit.oci.ports import Document, Source
 from imagekit.values import dataclass
 
@@ -77,6 +76,4 @@ def look(source: Source, selector: str) -> tuple[Digest, tuple[Seen, ...]]:
 
 
 def _seen(source: Source, document: Document) -> Seen:
-    manifest = Manifest.from_bytes(document.data)
-    image = Image.from_bytes(document.data, small_blob(source, manifest.config))
-    return Seen(manifest=document.descriptor.digest, image=image)
+    return Seen(manifest=document.descriptor.digest, image=image_of(source, document))

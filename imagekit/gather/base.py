@@ -9,7 +9,7 @@ from typing import Final
 from imagekit import images
 from imagekit.architecture import Architecture
 from imagekit.base import Base
-from imagekit.facts import layout_from_bytes, layout_to_bytes
+from imagekit.facts import layout_from_bytes
 from imagekit.lock import LockedImage
 from imagekit.oci.image import Image
 from imagekit.oci.ports import Cache, Source
@@ -50,5 +50,5 @@ class BaseReader:
         with self.progress.task(f"reading the file names of {locked.reference}"):
             layers = [partial(source.blob, layer) for layer in image.manifest.layers]
             layout = layout_of(layers, locked.reference)
-        self.cache.keep(_LAYOUTS, key, layout_to_bytes(layout))
+        self.cache.keep(_LAYOUTS, key, layout.record)
         return layout

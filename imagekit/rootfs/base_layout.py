@@ -39,14 +39,20 @@ class BaseLayout:
     files: frozenset[str] = frozenset()
 
     @property
+    def record(self) -> bytes:
+        """All that a layer written against this layout can depend on, in canonical bytes."""
+        return canonical.to_bytes(
+            {
+                "directories": {path: [d.mode, d.uid, d.gid, d.mtime] for path, d in self.directories.items()},
+                "symlinks": dict(self.symlinks),
+                "files": sorted(self.files),
+            }
+        )
+
+    @property
     def digest(self) -> Digest:
-        """Names all that a layer written against this layout can depend on."""
-        document = {
-            "directories": {path: [d.mode, d.uid, d.gid, d.mtime] for path, d in self.directories.items()},
-            "symlinks": dict(self.symlinks),
-            "files": sorted(self.files),
-        }
-        return Digest.of(canonical.to_bytes(document))
+        """Names the layout in a layer's key."""
+        return Digest.of(self.record)
 
     def resolved(self, path: str) -> str:
         """Where a path leads when every symlink of the base on its way is followed, the last name included.
