@@ -15,7 +15,7 @@ from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache
 from imagekit.plan.assemble import Layer
-from imagekit.plan.parts import ArchivePart, FilesPart, ImagePart, Part, SystemPart
+from imagekit.plan.parts import ArchivePart, EmbeddedPart, FilesPart, ImagePart, Part
 from imagekit.plan.plan import LayerPlan, Plan
 from imagekit.progress import Progress, Task
 from imagekit.rootfs.base_layout import BaseLayout
@@ -86,8 +86,8 @@ class Builder:
                 return read_archive(path, target=target.strip("/"), strip=strip, source=source)
             case ImagePart():
                 return self.image(part)
-            case SystemPart():
-                return _system(part)
+            case EmbeddedPart():
+                return _embedded(part)
 
 
 def cached(cache: Cache, key: Digest) -> Layer | None:
@@ -123,9 +123,11 @@ def _each(parts: Sequence[Part], at: At) -> Iterator[Part]:
         yield part
 
 
-def _system(part: SystemPart) -> Iterator[Item]:
-    """Directories and files that imagekit makes itself, by path."""
+def _embedded(part: EmbeddedPart) -> Iterator[Item]:
+    """Directories, files and programs that imagekit brings itself, by path."""
     for path, mode in sorted(part.directories.items()):
         yield Entry(path=path.strip("/"), kind=Kind.DIRECTORY, mode=mode), None
-    for path, data in sorted(part.files.items()):
-        yield Entry(path=path.strip("/"), size=len(data), digest=Digest.of(data)), data
+    contents = [(path, data, 0o644) for path, data in part.files.items()]
+    contents += [(path, data, 0o755) for path, data in part.programs.items()]
+    for path, data, mode in sorted(contents):
+        yield Entry(path=path.strip("/"), mode=mode, size=len(data), digest=Digest.of(data)), data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -9,11 +10,18 @@ from typing import Any, Final, Self
 
 from imagekit import data, datafile
 from imagekit.architecture import Architecture
+from imagekit.errors import InvalidSpec
+from imagekit.findings import Finding, Place
+from imagekit.spec import placeholders
+from imagekit.spec.bootstrap import Client, Mode, Program
+from imagekit.spec.by_architecture import PerArchitecture
 from imagekit.spec.known import LanguageWords
-from imagekit.spec.model import Bootstrap, PerArchitecture, Spec, Step
+from imagekit.spec.model import Archive, FromDisk, Kind, Spec, Step
 from imagekit.values import dataclass
 
 _FILE: Final = "language.yaml"
+#: Where Lambda expects a function's code (LAMBDA_TASK_ROOT).
+TASK_ROOT: Final = "/var/task"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,10 +34,56 @@ class Tool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Worker:
+    """The language's process behind the runtime client: its command in the image, and the files that imagekit brings.
+
+    `files` are names in the language's folder; `channel` is how the client is connected to it.
+    """
+
+    command: tuple[str, ...]
+    files: Mapping[str, Path] = field(default_factory=dict)
+    channel: str = "pipes"
+
+    @classmethod
+    def from_mapping(cls, document: Mapping[str, Any], folder: Path) -> Self:
+        """Out of `language.yaml` in `folder`."""
+        return cls(
+            command=tuple(document["command"]),
+            files={name: folder / name for name in document.get("files", ())},
+            channel=document.get("channel", "pipes"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Dependencies:
+    """How third-party code is installed that a manifest names: by `run`, into `folder` beside the code.
+
+    `inputs` are the files that `run` reads, patterns among them; `run` is a shell command of the host.
+    """
+
+    manifest: str
+    folder: str
+    run: str
+    inputs: tuple[str, ...] = ()
+    toolchain: tuple[Tool, ...] = ()
+
+    @classmethod
+    def from_mapping(cls, document: Mapping[str, Any]) -> Self:
+        """Out of `language.yaml`."""
+        return cls(
+            manifest=document["manifest"],
+            folder=document["folder"],
+            run=document["run"],
+            inputs=tuple(document.get("inputs", (document["manifest"],))),
+            toolchain=tuple(Tool(**tool) for tool in document.get("toolchain", ())),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Language:
     """One language. `environment` is what its build steps see, `bootstrap` what its default build makes.
 
-    `markers` are file names or patterns that say that a folder is a project of it.
+    `markers` are file names or patterns that say that a folder is a project of it. `archives` bring its interpreter.
     """
 
     name: str
@@ -43,11 +97,14 @@ class Language:
     toolchain: tuple[Tool, ...] = ()
     cross: bool = True
     dependency_folders: tuple[str, ...] = ()
+    dependencies: tuple[Dependencies, ...] = ()
+    archives: tuple[Archive, ...] = ()
+    worker: Worker | None = None
     markers: tuple[str, ...] = ()
 
     @classmethod
-    def from_mapping(cls, name: str, document: Mapping[str, Any]) -> Self:
-        """Out of `language.yaml`; `tests/test_data.py` checks every file against its schema."""
+    def from_mapping(cls, name: str, document: Mapping[str, Any], folder: Path) -> Self:
+        """Out of `language.yaml` in `folder`; `tests/test_data.py` checks every file against its schema."""
         return cls(
             name=name,
             title=document["title"],
@@ -60,6 +117,9 @@ class Language:
             toolchain=tuple(Tool(**tool) for tool in document.get("toolchain", ())),
             cross=document.get("cross", "true") == "true",
             dependency_folders=tuple(document.get("dependency_folders", ())),
+            dependencies=tuple(map(Dependencies.from_mapping, document.get("dependencies", ()))),
+            archives=tuple(map(_archive, document.get("archives", ()))),
+            worker=Worker.from_mapping(document["worker"], folder) if "worker" in document else None,
             markers=tuple(document.get("markers", ())),
         )
 
@@ -71,14 +131,48 @@ class Language:
         """The spec with the language's defaults where it says nothing.
 
         A spec that names its bootstrap brings it ready, or says how it is built: no default build runs.
+
+        Raises InvalidSpec where a default needs a version and the spec has none.
         """
-        spec = replace(spec, handler=spec.handler or self.handler)
-        if spec.bootstrap or not self.bootstrap:
-            return replace(spec, build=spec.build or ())
+        spec = replace(
+            spec,
+            handler=spec.handler or self.handler,
+            archives=(*self._interpreter(spec), *(spec.archives or ())),
+            files=self._code(spec) if spec.files is None else spec.files,
+            default_build=spec.build is None and bool(self.dependencies),
+        )
         place = spec.places.get("language")
-        bootstrap = Bootstrap(path=PerArchitecture(text=self.bootstrap), place=place)
-        step = Step(run=self.build, place=place)
-        return replace(spec, bootstrap=bootstrap, build=(step,) if spec.build is None else spec.build)
+        if spec.bootstrap is None and self.bootstrap:
+            step = Step(run=self.build, place=place)
+            bootstrap = Program(path=PerArchitecture(text=self.bootstrap), place=place)
+            return replace(spec, bootstrap=bootstrap, build=(step,) if spec.build is None else spec.build)
+        return replace(spec, bootstrap=self._start(spec, place), build=spec.build or ())
+
+    def _start(self, spec: Spec, place: Place | None) -> Program | Client | None:
+        """The bootstrap, with the worker's command where the spec names none, and the channel that it wants."""
+        start = spec.bootstrap or Client(place=place)
+        if self.worker is None or not isinstance(start, Client) or start.mode is not Mode.WORKER or start.command:
+            return spec.bootstrap
+        settings = {"channel": self.worker.channel, **start.settings}
+        return replace(start, command=self.worker.command, settings=settings)
+
+    def _interpreter(self, spec: Spec) -> tuple[Archive, ...]:
+        """The archives that bring the interpreter, unless the spec says `archives: []` or fills their folder itself."""
+        if spec.archives == ():
+            return ()
+        place = spec.places.get("language")
+        filled = {item.target.rstrip("/") for item in (*(spec.archives or ()), *(spec.files or ()))}
+        wanted = tuple(replace(item, place=place) for item in self.archives if item.target.rstrip("/") not in filled)
+        if spec.version is None and any("version" in placeholders.words(item.source.text or "") for item in wanted):
+            raise InvalidSpec((_versionless(self.title, place),))
+        return wanted
+
+    def _code(self, spec: Spec) -> tuple[FromDisk, ...] | None:
+        """The folder of the spec, which is what an interpreted function without `files` consists of."""
+        if self.worker is None or spec.kind is not Kind.FUNCTION:
+            return None
+        folder = os.path.relpath(spec.folder, spec.root)
+        return (FromDisk(source=folder, target=TASK_ROOT, place=spec.places.get("language")),)
 
 
 class Languages(Mapping[str, LanguageWords]):
@@ -96,8 +190,9 @@ class Languages(Mapping[str, LanguageWords]):
         return LanguageWords(
             words=tuple(found.placeholders),
             handler=bool(found.handler),
-            bootstrap=bool(found.bootstrap),
+            bootstrap=bool(found.bootstrap or found.worker),
             build=bool(found.build),
+            worker=found.worker is not None,
         )
 
     def __iter__(self) -> Iterator[str]:
@@ -114,4 +209,18 @@ def known() -> Mapping[str, Path]:
 
 def read(name: str) -> Language:
     """The language with this name, which `known` lists."""
-    return Language.from_mapping(name, datafile.read(known()[name]))
+    path = known()[name]
+    return Language.from_mapping(name, datafile.read(path), path.parent)
+
+
+def _archive(document: Mapping[str, Any]) -> Archive:
+    return Archive.from_document({**document, "strip": int(document.get("strip", 0))}, None)
+
+
+def _versionless(title: str, place: Place | None) -> Finding:
+    return Finding(
+        code="IK0102",
+        message=f"`version` is missing: {title} comes from an archive that is named by it",
+        hint='add the version, for example `version: "1.2.3"`, or bring the interpreter with `archives` or `files`',
+        place=place,
+    )

@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-from imagekit import data
+from imagekit import client, data
 from imagekit.base import Base
 from imagekit.errors import UsageError
 from imagekit.lock import Lock, Making
 from imagekit.oci.digest import Digest
+from imagekit.project import Project
 from imagekit.rootfs.gzip import Codec
 from imagekit.rootfs.layer import LAYER_FORMAT
+from imagekit.spec.bootstrap import Client
 
 #: What `--compression` takes.
 COMPRESSIONS: Final = ("default", "fast")
 _AUTHORITIES: Final = "certificate authorities"
+_CLIENT: Final = "runtime client"
 #: The year 9999 ends here; later times have no RFC 3339 form.
 _LAST_SECOND: Final = 253_402_300_799
 
@@ -31,13 +34,13 @@ def is_known(name: str) -> bool:
     return name in _codecs()
 
 
-def making(base: Base, compression: str | None, known: Lock | None) -> Making:
+def making(work: Project, compression: str | None, known: Lock | None) -> Making:
     """How this imagekit makes the image: as asked, else as the lock says, else by default."""
     if compression:
         chosen = Codec.named(compression)
     else:
         chosen = codec(known) if known else Codec.named(COMPRESSIONS[0])
-    return Making(codec=chosen.name, layer_format=LAYER_FORMAT, generated=_generated(base))
+    return Making(codec=chosen.name, layer_format=LAYER_FORMAT, generated=_generated(work))
 
 
 def certificates(base: Base) -> bytes:
@@ -63,6 +66,12 @@ def _codecs() -> Mapping[str, Codec]:
     return {one.name: one for one in map(Codec.named, COMPRESSIONS)}
 
 
-def _generated(base: Base) -> dict[str, str]:
-    bundle = certificates(base)
-    return {_AUTHORITIES: str(Digest.of(bundle))} if bundle else {}
+def _generated(work: Project) -> dict[str, str]:
+    """The digests of what imagekit itself puts into the project's images, by name, for all its architectures."""
+    bundle = certificates(work.base)
+    found = {_AUTHORITIES: bundle} if bundle else {}
+    if isinstance(work.spec.bootstrap, Client):
+        found |= {f"{_CLIENT} for {item}": client.program(item) for item in work.spec.architectures}
+        worker = work.language.worker
+        found |= {name: path.read_bytes() for name, path in worker.files.items()} if worker else {}
+    return {name: str(Digest.of(data)) for name, data in found.items()}

@@ -79,7 +79,7 @@ def resolve(session: Session, work: Project, use: Use, compression: str | None =
     """The lock to build from; a new one keeps what is still right of the old one, and is written beside the spec."""
     file, request = lock_file(work), work.request
     known = file.read()
-    wanted = making(work.base, compression, known)
+    wanted = making(work, compression, known)
     usable = file.usable(known, use, request, wanted)
     if usable:
         for spec in work.platforms:
@@ -112,7 +112,7 @@ def lock_file(work: Project) -> LockFile:
 
 def fresh(session: Session, work: Project, compression: str | None = None) -> Lock:
     """What a lock would hold if it were made now; nothing is written."""
-    wanted = making(work.base, compression, lock_file(work).read())
+    wanted = making(work, compression, lock_file(work).read())
     return _resolved(session, work, work.request, wanted, None)
 
 

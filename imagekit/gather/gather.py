@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from imagekit.gather import dependencies
 from imagekit.gather.base import BaseReader
 from imagekit.gather.inputs import Gathered, Gatherer
 from imagekit.gather.placed import At
@@ -41,10 +42,11 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
         language=project.language,
         left_out=around.left_out,
         is_built=build,
+        scratch=around.folder,
         static_only=project.base.static_only,
     )
-    if build and any(spec.build for spec in project.platforms):
-        _run_steps(project, gatherer, around)
+    if build:
+        _make(project, gatherer, around)
     reader = BaseReader(cache=around.cache, progress=around.progress, source=around.source)
     bundle = certificates(project.base)
     found = []
@@ -66,19 +68,29 @@ def image_items(
     return ImageFiles(source=source, cache=cache, progress=progress).items(part)
 
 
-def _run_steps(project: Project, gatherer: Gatherer, around: Surroundings) -> None:
-    """What no platform can do without is asked for before the first step of any runs."""
-    from imagekit.gather import steps
+def _make(project: Project, gatherer: Gatherer, around: Surroundings) -> None:
+    """Run the host's part of the build: steps, and what installs dependencies.
 
-    workshop = steps.Workshop(
+    What no platform can do without is asked for before the first command of any runs.
+    """
+    wanted = [(spec, dependencies.find(spec, project.language, around.folder)) for spec in project.platforms]
+    if not any(spec.build or installation for spec, installation in wanted):
+        return
+    from imagekit.gather import install, steps
+    from imagekit.gather.workshop import Workshop
+
+    workshop = Workshop(
         machine=around.machine,
         environment={name: text for name, text in around.environment.items() if not name.startswith("IMAGEKIT_")},
         folder=around.folder,
         cache=around.cache,
         progress=around.progress,
         inputs=lambda folder, patterns: gatherer.digest_of(folder, patterns, os.path.abspath(project.spec.root)),
+        state=lambda folder: gatherer.digest_of(folder, (), str(folder)),
     )
-    for deed in (steps.check, steps.run):
-        for spec in project.platforms:
+    for step, installing in ((steps.check, install.check), (steps.run, install.install)):
+        for spec, installation in wanted:
             if spec.build:
-                deed(spec, project.language, workshop)
+                step(spec, project.language, workshop)
+            if installation:
+                installing(spec, project.language, installation, workshop)

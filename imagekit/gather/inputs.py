@@ -10,7 +10,9 @@ from typing import Final
 
 from imagekit.errors import BuildFailed, ImagekitError, InvalidFile
 from imagekit.findings import Place
-from imagekit.gather import paths
+from imagekit.gather import dependencies, paths, runtime_client
+from imagekit.gather.dependencies import Installation
+from imagekit.gather.runtime_client import BOOTSTRAP
 from imagekit.language import Language
 from imagekit.lock import LockedPlatform
 from imagekit.oci.digest import Digest
@@ -26,12 +28,11 @@ from imagekit.rootfs.patterns import Patterns
 from imagekit.rootfs.scan import Selection, scan
 from imagekit.rootfs.tree import Tree
 from imagekit.rootfs.walk import ALWAYS_OUT
+from imagekit.spec.bootstrap import Client
 from imagekit.spec.model import FromDisk
-from imagekit.spec.platform import PlatformArchive, PlatformBootstrap, PlatformFromImage, PlatformSpec
+from imagekit.spec.platform import PlatformArchive, PlatformFromImage, PlatformProgram, PlatformSpec
 from imagekit.values import dataclass
 
-#: Where Lambda looks for the program that it starts.
-BOOTSTRAP: Final = "/var/runtime/bootstrap"
 _SCANS: Final = "scan"
 _SPLITS: Final = "split"
 _PROGRAMS: Final = "program"
@@ -72,7 +73,8 @@ class Gathered:
 class Gatherer:
     """What gathering asks: the cache, the time (Unix, nanoseconds), and whether steps have made their files already.
 
-    `left_out` are files that never get into an image: the spec, what it extends, its lock.
+    `left_out` are files that never get into an image: the spec, what it extends, its lock. `scratch` is the folder that
+    dependencies are installed in.
     """
 
     cache: Cache
@@ -80,6 +82,7 @@ class Gatherer:
     language: Language
     left_out: frozenset[str]
     is_built: bool
+    scratch: Path
     static_only: bool = False
     #: What was scanned for one platform is not scanned again for the next: nothing runs in between.
     scanned: dict[tuple[str, Patterns], Tree] = field(default_factory=dict)
@@ -90,13 +93,15 @@ class Gatherer:
         """Look at all that the spec names on this disk; raises InvalidFile, or BuildFailed for what was built."""
         found: dict[FilesPart, OnDisk] = {}
         local: dict[Digest, str] = {}
-        files, dependencies = self._files(spec, found)
+        start = spec.bootstrap
+        files, third_party = self._files(spec, found)
         inputs = Inputs(
             base=base,
             layout=layout,
-            bootstrap=self._bootstrap(spec, spec.bootstrap, found) if spec.bootstrap else None,
+            bootstrap=self._bootstrap(spec, start, found) if isinstance(start, PlatformProgram) else None,
+            client=runtime_client.part(spec, start, self.language) if isinstance(start, Client) else None,
             files=files,
-            dependencies=dependencies,
+            dependencies=third_party,
             archives=tuple(self._archive(spec, item, locked, local) for item in spec.archives),
             images=tuple(_image(item, locked) for item in spec.files if isinstance(item, PlatformFromImage)),
             certificates=certificates,
@@ -107,7 +112,7 @@ class Gatherer:
         """The digest of the files below a folder that match: what says whether a step has to run again."""
         return self._scan_now(str(folder), root, Patterns(include=patterns), None).digest
 
-    def _bootstrap(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, found: dict[FilesPart, OnDisk]) -> FilesPart:
+    def _bootstrap(self, spec: PlatformSpec, bootstrap: PlatformProgram, found: dict[FilesPart, OnDisk]) -> FilesPart:
         part = FilesPart(
             source=bootstrap.path, target=BOOTSTRAP, digest=None, single=True, mode=0o755, place=bootstrap.place
         )
@@ -127,7 +132,7 @@ class Gatherer:
         found[part] = OnDisk(path=str(path), tree=tree)
         return part
 
-    def _not_made(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, error: InvalidFile) -> ImagekitError:
+    def _not_made(self, spec: PlatformSpec, bootstrap: PlatformProgram, error: InvalidFile) -> ImagekitError:
         if not spec.build:
             return error
         return BuildFailed(
@@ -136,7 +141,7 @@ class Gatherer:
             place=bootstrap.place,
         )
 
-    def _check_program(self, spec: PlatformSpec, bootstrap: PlatformBootstrap, path: Path, tree: Tree) -> None:
+    def _check_program(self, spec: PlatformSpec, bootstrap: PlatformProgram, path: Path, tree: Tree) -> None:
         """Raise for a bootstrap that Lambda could not start; what was found good is remembered by its content."""
         key = f"{tree.digest} {spec.architecture} {self.static_only}"
         if self.cache.record(_PROGRAMS, key) is not None:
@@ -153,7 +158,10 @@ class Gatherer:
     ) -> tuple[tuple[FilesPart, ...], tuple[FilesPart, ...]]:
         """The parts from disk, and those of their dependency folders."""
         rest: list[FilesPart] = []
-        dependencies: list[FilesPart] = []
+        third_party: list[FilesPart] = []
+        wanted = dependencies.find(spec, self.language, self.scratch)
+        if wanted:
+            third_party.extend(self._installed(wanted, found))
         for item in spec.files:
             if not isinstance(item, FromDisk):
                 continue
@@ -162,10 +170,23 @@ class Gatherer:
                     FilesPart(source=item.source, target=item.target, digest=None, mode=item.mode, place=item.place)
                 )
                 continue
-            for part, on_disk in self._parts(spec, item):
+            for part, on_disk in self._parts(spec, wanted.less(item) if wanted else item):
                 found[part] = on_disk
-                (dependencies if self._is_dependency(on_disk) else rest).append(part)
-        return tuple(rest), tuple(dependencies)
+                (third_party if self._is_dependency(on_disk) else rest).append(part)
+        return tuple(rest), tuple(third_party)
+
+    def _installed(self, wanted: Installation, found: dict[FilesPart, OnDisk]) -> Iterator[FilesPart]:
+        """What an installation left; nothing where there was nothing to install."""
+        part = FilesPart(source=wanted.how.manifest, target=wanted.target, digest=None, place=wanted.place)
+        if not self.is_built:
+            yield part
+            return
+        folder = str(wanted.output)
+        tree = self._scan(folder, folder, Patterns(), wanted.place)
+        if tree.digest != _NOTHING:
+            part = replace(part, digest=tree.digest)
+            found[part] = OnDisk(path=folder, tree=tree)
+            yield part
 
     def _parts(self, spec: PlatformSpec, item: FromDisk) -> Iterator[tuple[FilesPart, OnDisk]]:
         """An item's parts: one, or two where it holds dependency folders; none for an empty folder."""

@@ -2,57 +2,38 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from imagekit.errors import BuildFailed, InvalidFile, Missing
-from imagekit.gather import host, paths
-from imagekit.language import Language, Tool
+from imagekit.gather import host, paths, tools
+from imagekit.gather.workshop import Workshop
+from imagekit.language import Language
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache
-from imagekit.progress import Progress
 from imagekit.rootfs.tree import Tree
-from imagekit.spec import placeholders
 from imagekit.spec.model import Step
-from imagekit.spec.platform import PlatformSpec
+from imagekit.spec.platform import PlatformProgram, PlatformSpec
 from imagekit.values import dataclass
 
 _KIND: Final = "host-step"
 #: The digest of no files at all.
 _NOTHING: Final = Tree.from_nodes(()).digest
-#: Seconds that a tool gets to answer a probe.
-_PROBE: Final = 60
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Workshop:
-    """Where steps run: the machine's architecture, the user's environment, the folder for logs, the cache."""
-
-    machine: str
-    environment: Mapping[str, str]
-    folder: Path
-    cache: Cache
-    progress: Progress
-    #: The digest of all files below a folder that match the patterns.
-    inputs: Callable[[Path, tuple[str, ...]], Digest]
 
 
 def check(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
     """Raise Missing when a default build of the platform cannot run on this machine."""
     if any(step.run == language.build for step in spec.build):
-        environment = _environment(spec, language, workshop.environment)
         _check_machine(spec, language, workshop.machine)
-        for tool in language.toolchain:
-            _check_tool(tool, spec, language, environment)
+        environment = workshop.environment_of(spec, language, output(spec))
+        tools.check(language.toolchain, spec, language, environment, spec.build[0].place)
 
 
 def run(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
     """Run the platform's steps in order; raises BuildFailed."""
-    environment = _environment(spec, language, workshop.environment)
+    environment = workshop.environment_of(spec, language, output(spec))
     _make_room(spec)
     records = [
         _run(spec, step, f"{spec.architecture} step {number}", environment, workshop)
@@ -90,7 +71,7 @@ def _run(
 
 def output(spec: PlatformSpec) -> Path | None:
     """The file that the steps are to make: the bootstrap."""
-    if spec.bootstrap is None:
+    if not isinstance(spec.bootstrap, PlatformProgram):
         return None
     return paths.planned(spec.root, spec.bootstrap.path, spec.bootstrap.place)
 
@@ -140,24 +121,6 @@ class _Record:
         return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}".encode()
 
 
-def _environment(spec: PlatformSpec, language: Language, user: Mapping[str, str]) -> dict[str, str]:
-    """The user's environment, the language's variables, and imagekit's own."""
-    architecture = spec.architecture
-    words = {
-        "architecture": architecture.name,
-        "oci_arch": architecture.oci,
-        "rpm_arch": architecture.rpm,
-        **language.words(architecture),
-    }
-    environment = {**user, **{name: placeholders.expand(text, words) for name, text in language.environment.items()}}
-    environment["IMAGEKIT_ARCHITECTURE"] = architecture.name
-    environment["IMAGEKIT_OCI_ARCH"] = architecture.oci
-    environment["IMAGEKIT_RPM_ARCH"] = architecture.rpm
-    if made := output(spec):
-        environment["IMAGEKIT_OUTPUT"] = str(made)
-    return environment
-
-
 def _make_room(spec: PlatformSpec) -> None:
     """The folder that the steps put the bootstrap into."""
     made = output(spec)
@@ -165,9 +128,10 @@ def _make_room(spec: PlatformSpec) -> None:
         if made:
             made.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        place = spec.bootstrap.place if spec.bootstrap else None
         raise InvalidFile(
-            f"{made} cannot be made: {error.filename} is no folder", hint="remove or rename it", place=place
+            f"{made} cannot be made: {error.filename} is no folder",
+            hint="remove or rename it",
+            place=spec.bootstrap.place if spec.bootstrap else None,
         ) from error
 
 
@@ -189,36 +153,3 @@ def _check_machine(spec: PlatformSpec, language: Language, machine: str) -> None
             "ready with `bootstrap: {path: …}`",
             place=spec.build[0].place,
         )
-
-
-def _check_tool(tool: Tool, spec: PlatformSpec, language: Language, environment: Mapping[str, str]) -> None:
-    architecture = spec.architecture
-    words = {"rpm_arch": architecture.rpm, "oci_arch": architecture.oci, **language.words(architecture)}
-    command = placeholders.expand(tool.command, words)
-    if shutil.which(command, path=environment.get("PATH")) is None:
-        what = f"there is no `{command}` on this machine"
-    elif tool.probe and not _answers(tool.probe, spec.root, environment):
-        what = f"`{command}` is not ready"
-    else:
-        return
-    raise Missing(
-        f"{what}: {language.title} needs it to build for {architecture}",
-        hint=placeholders.expand(tool.advice, words),
-        place=spec.build[0].place,
-    )
-
-
-def _answers(probe: str, folder: str, environment: Mapping[str, str]) -> bool:
-    """Whether a probe succeeds in the project's folder, where tools look for their settings."""
-    try:
-        return not subprocess.run(
-            ["/bin/sh", "-c", probe],
-            cwd=folder,
-            env=dict(environment),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PROBE,
-            check=False,
-        ).returncode
-    except subprocess.TimeoutExpired:
-        return False

@@ -10,7 +10,7 @@ from imagekit.lock import Making
 from imagekit.oci import media
 from imagekit.oci.image import Image
 from imagekit.plan.inputs import Inputs
-from imagekit.plan.parts import Part, SystemPart
+from imagekit.plan.parts import EmbeddedPart, Part
 from imagekit.plan.plan import LayerPlan
 from imagekit.rootfs.base_layout import BaseLayout
 
@@ -25,6 +25,7 @@ def layers(base: Base, inputs: Inputs, making: Making) -> tuple[LayerPlan, ...]:
         "archives": inputs.archives,
         "images": inputs.images,
         "dependencies": inputs.dependencies,
+        "client": (inputs.client,) if inputs.client else (),
         "files": inputs.files,
         # The program is what a change of the code changes; under an ahead-of-time language nothing else does.
         "bootstrap": bootstrap,
@@ -37,6 +38,7 @@ def layers(base: Base, inputs: Inputs, making: Making) -> tuple[LayerPlan, ...]:
             base=nothing if name == "system" else written_against,
             codec=making.codec,
             layer_format=making.layer_format,
+            is_lowest=name == "system",
         )
         for name, parts in stacked.items()
         if parts
@@ -54,7 +56,7 @@ def check_base(image: Image, name: str) -> None:
             )
 
 
-def _system(system: System, certificates: bytes) -> SystemPart:
+def _system(system: System, certificates: bytes) -> EmbeddedPart:
     files = {path: text.encode("utf-8") for path, text in system.files.items()}
     files |= dict.fromkeys(system.certificates, certificates)
-    return SystemPart(directories=system.directories, files=files)
+    return EmbeddedPart(directories=system.directories, files=files)

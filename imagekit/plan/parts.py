@@ -84,24 +84,30 @@ class ImagePart:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SystemPart:
-    """Directories and files that imagekit itself makes: modes by path, contents by path."""
+class EmbeddedPart:
+    """What imagekit itself brings: the modes of directories, the contents of files and of programs, by path."""
 
     directories: Mapping[str, int] = field(default_factory=dict)
     files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    programs: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     source: str = "imagekit"
     place: Place | None = field(default=None, compare=False, repr=False)
 
     def to_mapping(self) -> dict[str, Any]:
         """As it is keyed and printed; contents by their digests."""
         return {
-            "kind": "system",
+            "kind": "embedded",
             "directories": {path: _octal(mode) for path, mode in self.directories.items()},
-            "files": {path: str(Digest.of(data)) for path, data in self.files.items()},
+            "files": _digests(self.files),
+            "programs": _digests(self.programs),
         }
 
 
-Part = FilesPart | ArchivePart | ImagePart | SystemPart
+Part = FilesPart | ArchivePart | ImagePart | EmbeddedPart
+
+
+def _digests(contents: Mapping[str, bytes]) -> dict[str, str]:
+    return {path: str(Digest.of(data)) for path, data in contents.items()}
 
 
 def _text(digest: Digest | None) -> str:

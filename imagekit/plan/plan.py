@@ -11,29 +11,28 @@ from typing import Any
 
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
-from imagekit.plan.parts import UNBUILT, FilesPart, Part, SystemPart
+from imagekit.plan.parts import UNBUILT, FilesPart, Part
 from imagekit.values import dataclass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LayerPlan:
-    """One layer: its parts in order. `base` is the digest of the base's names that it is written against."""
+    """One layer: its parts in order. `base` is the digest of the base's names that it is written against.
+
+    `is_lowest` is what imagekit itself puts into an empty image: there are no names below that it could meet.
+    """
 
     name: str
     parts: tuple[Part, ...]
     base: Digest
     codec: str
     layer_format: int
+    is_lowest: bool = False
 
     @property
     def is_ready(self) -> bool:
         """False while a part has yet to be built."""
         return not any(isinstance(part, FilesPart) and part.digest is None for part in self.parts)
-
-    @property
-    def is_lowest(self) -> bool:
-        """True for what imagekit itself puts into an empty image: there are no names below that it could meet."""
-        return any(isinstance(part, SystemPart) for part in self.parts)
 
     @property
     def key(self) -> Digest:

@@ -9,6 +9,7 @@ from typing import Any
 from imagekit.architecture import ARCHITECTURES
 from imagekit.findings import Finding, Place, Severity
 from imagekit.spec import placeholders, syntax
+from imagekit.spec.bootstrap import FORMS
 from imagekit.spec.known import LanguageWords
 from imagekit.spec.node import Path
 from imagekit.spec.secret import hidden
@@ -84,7 +85,7 @@ def under(draft: Draft, key: str, *names: str) -> Iterator[tuple[Path, str]]:
 def templates(draft: Draft) -> Iterator[tuple[Path, str]]:
     """Every text that may hold placeholders, but for those of `environment` and `push`."""
     yield from values(("base",), draft.document.get("base"))
-    yield from under(draft, "bootstrap", "path")
+    yield from under(draft, "bootstrap", *FORMS)
     yield from under(draft, "archives", "source", "target")
     yield from under(draft, "files", "image", "source", "target", "include", "exclude")
 

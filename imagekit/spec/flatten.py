@@ -10,10 +10,12 @@ from imagekit.architecture import Architecture
 from imagekit.errors import InvalidSpec
 from imagekit.findings import Finding, Place
 from imagekit.spec import syntax
+from imagekit.spec.bootstrap import Bootstrap, Client
+from imagekit.spec.by_architecture import PerArchitecture
 from imagekit.spec.draft import placed
-from imagekit.spec.model import Archive, Bootstrap, FromDisk, FromImage, PerArchitecture, Push, Spec
+from imagekit.spec.model import Archive, FromDisk, FromImage, Push, Spec
 from imagekit.spec.placeholders import expand
-from imagekit.spec.platform import PlatformArchive, PlatformBootstrap, PlatformFromImage, PlatformSpec
+from imagekit.spec.platform import PlatformArchive, PlatformFromImage, PlatformProgram, PlatformSpec
 from imagekit.values import dataclass
 
 _Check: TypeAlias = Callable[[str], syntax.Problem | None]
@@ -53,6 +55,7 @@ def for_platform(spec: Spec, architecture: Architecture, words: Mapping[str, str
         environment=spec.environment,
         labels=spec.labels,
         push=Push(to=spec.push.to, tags=filling.tags(spec)),
+        default_build=spec.default_build,
     )
     if filling.findings:
         raise InvalidSpec(tuple(filling.findings))
@@ -106,12 +109,14 @@ class _Filling:
         self.findings.append(Finding(code="IK0102", message=message, place=place, hint=hint))
         return None
 
-    def bootstrap(self, bootstrap: Bootstrap | None) -> PlatformBootstrap | None:
+    def bootstrap(self, bootstrap: Bootstrap | None) -> PlatformProgram | Client | None:
         """The bootstrap of this platform."""
         if bootstrap is None:
             return None
+        if isinstance(bootstrap, Client):
+            return replace(bootstrap, command=self._all(bootstrap.command, bootstrap.place))
         path = self.one(bootstrap.path, "bootstrap.path", bootstrap.place, syntax.local)
-        return PlatformBootstrap(path=path or "", place=bootstrap.place)
+        return PlatformProgram(path=path or "", place=bootstrap.place)
 
     def archive(self, item: Archive) -> PlatformArchive:
         """One archive of this platform."""

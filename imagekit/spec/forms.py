@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from imagekit.findings import Finding
 from imagekit.spec import syntax
+from imagekit.spec.bootstrap import Mode
 from imagekit.spec.draft import Draft, placed, tags, under, values
 from imagekit.spec.node import Path
 
@@ -39,6 +40,7 @@ def _templates(draft: Draft) -> _Checked:
     yield syntax.reference, values(("base",), draft.document.get("base"))
     yield syntax.reference, under(draft, "files", "image")
     yield syntax.local, under(draft, "bootstrap", "path")
+    yield syntax.target, (pair for pair in under(draft, "bootstrap", *Mode) if pair[0][-1] == 0)
     yield syntax.local, (pair for path, item in local for pair in values((*path, "source"), item.get("source")))
     yield syntax.target, (pair for path, item in foreign for pair in values((*path, "source"), item.get("source")))
     yield syntax.archive, under(draft, "archives", "source")

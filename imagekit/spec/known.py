@@ -14,7 +14,7 @@ class LanguageWords:
     """What a language contributes to the reading of a spec.
 
     `words` are the placeholders that it adds. `handler`, `bootstrap` and `build` say that a spec may leave these keys
-    out; `version` that a spec may not.
+    out; `version` that a spec may not; `worker` that the language has one behind the embedded runtime client.
     """
 
     words: tuple[str, ...] = ()
@@ -22,6 +22,7 @@ class LanguageWords:
     bootstrap: bool = True
     build: bool = False
     version: bool = False
+    worker: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

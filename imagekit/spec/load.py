@@ -53,7 +53,10 @@ def load(
         raise _invalid(findings)
     places = {dotted(here): value.place for here, _, value in walk(node) if here}
     root = _root(path, reading.document.get("root", "."), places.get("root"), cwd)
-    spec = Spec.from_document(reading.document, places, path=path, root=root, sources=tuple(merged.contents))
+    folder = _below(cwd, path)
+    spec = Spec.from_document(
+        reading.document, places, path=path, folder=folder, root=root, sources=tuple(merged.contents)
+    )
     return spec, findings
 
 
@@ -105,7 +108,12 @@ def _digest(contents: Mapping[str, bytes], overrides: Iterable[str], known: Know
 def _root(path: str, root: str, place: Place | None, cwd: str) -> str:
     """`root` as seen from the file that says it; an override is seen from the spec."""
     said_in = place.file if place and not place.file.startswith(setting.FLAG) else path
-    return os.path.normpath(os.path.join(cwd, os.path.dirname(said_in), root))
+    return os.path.normpath(os.path.join(_below(cwd, said_in), root))
+
+
+def _below(cwd: str, file: str) -> str:
+    """The folder of a file."""
+    return os.path.normpath(os.path.join(cwd, os.path.dirname(file)))
 
 
 def _concealed(findings: Iterable[Finding]) -> tuple[Finding, ...]:

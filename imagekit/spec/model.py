@@ -9,6 +9,9 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 from imagekit.architecture import ARCHITECTURES, Architecture
 from imagekit.findings import Place
+from imagekit.spec import bootstrap as start
+from imagekit.spec.bootstrap import Bootstrap
+from imagekit.spec.by_architecture import PerArchitecture
 from imagekit.values import dataclass
 
 #: A part of a document that the schema has accepted.
@@ -21,23 +24,6 @@ class Kind(StrEnum):
 
     FUNCTION = "function"
     RUNTIME = "runtime"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PerArchitecture:
-    """A text for all architectures, or one by architecture name."""
-
-    text: str | None = None
-    by_name: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def from_document(cls, value: str | Mapping[str, str]) -> Self:
-        """From a text, or a mapping by architecture name."""
-        return cls(text=value) if isinstance(value, str) else cls(by_name=dict(value))
-
-    def of(self, architecture: Architecture) -> str | None:
-        """The text for one architecture; None when it has none."""
-        return self.by_name.get(architecture.name, self.text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,14 +114,6 @@ class FromImage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bootstrap:
-    """How Lambda starts the image: an executable below `root` that speaks the Runtime API itself."""
-
-    path: PerArchitecture
-    place: Place | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Push:
     """Where the image goes: repositories, and tags for each of them."""
 
@@ -147,11 +125,15 @@ class Push:
 class Spec:
     """What the user asked for. `bootstrap`, `build`, `archives` and `files` are None when not given.
 
-    `path` is the file that was loaded, `sources` all files that were read, base first. `root` is a path that was made
-    from the spec file's, without looking at the disk. `places` has every value by its dotted path.
+    `default_build` says that the language's own build is the build.
+
+    `path` is the file that was loaded, `folder` where it lies, `sources` all files that were read, base first. `root`
+    is a path that was made from the spec file's, without looking at the disk. `places` has every value by its dotted
+    path.
     """
 
     path: str
+    folder: str
     kind: Kind
     name: str
     language: str
@@ -169,16 +151,25 @@ class Spec:
     labels: Mapping[str, str]
     push: Push
     sources: tuple[str, ...]
+    default_build: bool = False
     places: Mapping[str, Place] = field(compare=False, repr=False)
 
     @classmethod
     def from_document(
-        cls, value: Document, places: Mapping[str, Place], *, path: str, root: str, sources: tuple[str, ...]
+        cls,
+        value: Document,
+        places: Mapping[str, Place],
+        *,
+        path: str,
+        folder: str,
+        root: str,
+        sources: tuple[str, ...],
     ) -> Self:
         """From a document that the schema and all rules have accepted."""
         bootstrap, push = value.get("bootstrap"), value.get("push", {})
         return cls(
             path=path,
+            folder=folder,
             kind=Kind(value.get("kind", Kind.FUNCTION)),
             name=value["name"],
             language=value["language"],
@@ -188,8 +179,7 @@ class Spec:
             architectures=architectures(value.get("architectures", ())) or ARCHITECTURES,
             root=root,
             handler=value.get("handler"),
-            bootstrap=bootstrap
-            and Bootstrap(path=PerArchitecture.from_document(bootstrap["path"]), place=places.get("bootstrap")),
+            bootstrap=bootstrap and start.from_document(bootstrap, places.get("bootstrap")),
             build=_items(value, "build", places, Step.from_document),
             archives=_items(value, "archives", places, Archive.from_document),
             files=_items(value, "files", places, file_from_document),

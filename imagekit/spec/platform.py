@@ -7,6 +7,7 @@ from dataclasses import field
 
 from imagekit.architecture import Architecture
 from imagekit.findings import Place
+from imagekit.spec.bootstrap import Client
 from imagekit.spec.model import FromDisk, Kind, Push, Step
 from imagekit.values import dataclass
 
@@ -36,7 +37,7 @@ class PlatformFromImage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PlatformBootstrap:
+class PlatformProgram:
     """The executable below `root` that Lambda starts on one platform."""
 
     path: str
@@ -61,10 +62,11 @@ class PlatformSpec:
     base: str | None
     root: str
     handler: str | None
-    bootstrap: PlatformBootstrap | None
+    bootstrap: PlatformProgram | Client | None
     build: tuple[Step, ...]
     archives: tuple[PlatformArchive, ...]
     files: tuple[FromDisk | PlatformFromImage, ...]
     environment: Mapping[str, str]
     labels: Mapping[str, str]
     push: Push
+    default_build: bool = False

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from imagekit.findings import Finding
 from imagekit.spec import placeholders, syntax
+from imagekit.spec.bootstrap import FORMS, SETTINGS, Mode
 from imagekit.spec.draft import Draft, placed, tags, templates, values, warning
 from imagekit.spec.forms import templates_have_their_form, texts_have_their_form
 from imagekit.spec.node import Path, dotted
@@ -82,6 +83,26 @@ def _function_has_handler_and_bootstrap(draft: Draft) -> Iterator[Finding]:
         yield warning("IK0107", draft.keys.get(("handler",)), message, hint)
 
 
+def _bootstrap_is_one_of_its_forms(draft: Draft) -> Iterator[Finding]:
+    bootstrap, where = draft.document.get("bootstrap"), ("bootstrap",)
+    if not isinstance(bootstrap, dict):
+        return
+    written = [form for form in FORMS if draft.wrote(*where, form)]
+    if len(written) > 1:
+        message = f"`bootstrap` has both `{written[0]}` and `{written[1]}`, and Lambda starts one program"
+        yield draft.find("IK0107", (*where, written[1]), message, "keep one of them")
+    misspelt = any(path[:1] == where for path in draft.refused)
+    if not written and not misspelt and draft.language and not draft.language.worker:
+        message = "`bootstrap` does not say what to start: the language has no worker of its own"
+        yield draft.find("IK0102", where, message, f"add one of {', '.join(f'`{form}`' for form in FORMS)}")
+    form = written[0] if written else Mode.WORKER
+    for name, fitting in SETTINGS.items():
+        if name in bootstrap and form not in fitting:
+            message = f"`{name}` is a setting of the runtime client that `{form}` has no use for"
+            hint = f"remove it, or start the program with {' or '.join(f'`{mode}`' for mode in fitting)}"
+            yield draft.find("IK0107", (*where, name), message, hint)
+
+
 def _environment_names(draft: Draft) -> Iterator[Finding]:
     for name in draft.document.get("environment", {}):
         place = draft.keys.get(("environment", name))
@@ -139,6 +160,7 @@ RULES: Final[tuple[Callable[[Draft], Iterator[Finding]], ...]] = (
     _environment_takes_only_base,
     _version_is_given_where_used,
     _function_has_handler_and_bootstrap,
+    _bootstrap_is_one_of_its_forms,
     _environment_names,
     _label_names,
     templates_have_their_form,

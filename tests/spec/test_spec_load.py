@@ -8,9 +8,10 @@ import pytest
 
 from imagekit.architecture import ARM64, X86_64
 from imagekit.errors import InvalidSpec
+from imagekit.spec.by_architecture import PerArchitecture
 from imagekit.spec.known import Known
 from imagekit.spec.load import load
-from imagekit.spec.model import FromDisk, FromImage, Kind, PerArchitecture, Push
+from imagekit.spec.model import FromDisk, FromImage, Kind, Push
 
 SMALL = "name: app\nlanguage: scripted\nos: linux1\nhandler: a.b\n"
 FULL = """\

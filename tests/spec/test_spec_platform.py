@@ -6,7 +6,7 @@ from imagekit.architecture import ARM64, X86_64
 from imagekit.errors import InvalidSpec
 from imagekit.spec.flatten import for_platform
 from imagekit.spec.model import FromDisk, Push
-from imagekit.spec.platform import PlatformArchive, PlatformBootstrap, PlatformFromImage
+from imagekit.spec.platform import PlatformArchive, PlatformFromImage, PlatformProgram
 
 TEXT = """\
 name: app
@@ -32,7 +32,7 @@ push: {to: [corp/app], tags: ["{version}", "v{version}", "1.2"]}
 def test_one_platform_of_a_spec(spec_of):
     flat = for_platform(spec_of(TEXT), ARM64, {"tool_arch": "aarch"})
     assert (flat.architecture, flat.base, flat.handler, flat.root) == (ARM64, "corp/base:1.2", "a.b", "/home/app")
-    assert flat.bootstrap == PlatformBootstrap(path="build/arm64/app")
+    assert flat.bootstrap == PlatformProgram(path="build/arm64/app")
     assert [(step.run, step.only) for step in flat.build] == [("both {x", ()), ("arm", ())]
     assert flat.archives == (
         PlatformArchive(source="https://example.com/1.2-aarch-aarch64-arm64", target="/opt/1.2", strip=1),

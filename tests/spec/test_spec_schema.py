@@ -63,7 +63,7 @@ def test_every_example_is_valid():
 def test_it_names_the_architectures_of_the_one_table():
     names = [one.name for one in ARCHITECTURES]
     assert DOCUMENT["$defs"]["architecture"]["enum"] == names
-    by_architecture = [part for part in parts(DOCUMENT) if part.get("minProperties") == 1]
+    by_architecture = [part for part in parts(DOCUMENT) if "arm64" in part.get("properties", ())]
     assert len(by_architecture) == 2
     for part in by_architecture:
         assert list(part["properties"]) == names

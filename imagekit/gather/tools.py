@@ -1,0 +1,57 @@
+"""The commands of this machine that a language's own build needs."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from imagekit.errors import Missing
+from imagekit.findings import Place
+from imagekit.language import Language, Tool
+from imagekit.spec import placeholders
+from imagekit.spec.platform import PlatformSpec
+
+#: Seconds that a tool gets to answer a probe.
+_PROBE: Final = 60
+
+
+def check(
+    tools: Iterable[Tool], spec: PlatformSpec, language: Language, environment: Mapping[str, str], place: Place | None
+) -> None:
+    """Raise Missing for the first that is not there or not ready for the platform."""
+    architecture = spec.architecture
+    words = {"rpm_arch": architecture.rpm, "oci_arch": architecture.oci, **language.words(architecture)}
+    for tool in tools:
+        command = placeholders.expand(tool.command, words)
+        if what := _problem(tool, command, spec.root, environment):
+            raise Missing(
+                f"{what}: {language.title} needs it to build for {architecture}",
+                hint=placeholders.expand(tool.advice, words),
+                place=place,
+            )
+
+
+def _problem(tool: Tool, command: str, folder: str, environment: Mapping[str, str]) -> str:
+    if shutil.which(command, path=environment.get("PATH")) is None:
+        return f"there is no `{command}` on this machine"
+    if tool.probe and not _answers(tool.probe, folder, environment):
+        return f"`{command}` is not ready"
+    return ""
+
+
+def _answers(probe: str, folder: str, environment: Mapping[str, str]) -> bool:
+    """Whether a probe succeeds in the project's folder, where tools look for their settings."""
+    try:
+        return not subprocess.run(
+            ["/bin/sh", "-c", probe],
+            cwd=folder,
+            env=dict(environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PROBE,
+            check=False,
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return False

@@ -1,0 +1,48 @@
+"""Where host commands run, and what they see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from imagekit.language import Language
+from imagekit.oci.digest import Digest
+from imagekit.oci.ports import Cache
+from imagekit.progress import Progress
+from imagekit.spec import placeholders
+from imagekit.spec.platform import PlatformSpec
+from imagekit.values import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Workshop:
+    """Where commands run: the machine's architecture, the user's environment, the folder for logs, the cache."""
+
+    machine: str
+    environment: Mapping[str, str]
+    folder: Path
+    cache: Cache
+    progress: Progress
+    #: The digest of all files below a folder that match the patterns.
+    inputs: Callable[[Path, tuple[str, ...]], Digest]
+    #: The digest of all that is below a folder.
+    state: Callable[[Path], Digest]
+
+    def environment_of(self, spec: PlatformSpec, language: Language, output: Path | None) -> dict[str, str]:
+        """The user's environment, the language's variables, and imagekit's own; `output` is what is to be made."""
+        architecture = spec.architecture
+        words = {
+            "architecture": architecture.name,
+            "oci_arch": architecture.oci,
+            "rpm_arch": architecture.rpm,
+            "version": spec.version or "",
+            **language.words(architecture),
+        }
+        added = {name: placeholders.expand(text, words) for name, text in language.environment.items()}
+        environment = {**self.environment, **added}
+        environment["IMAGEKIT_ARCHITECTURE"] = architecture.name
+        environment["IMAGEKIT_OCI_ARCH"] = architecture.oci
+        environment["IMAGEKIT_RPM_ARCH"] = architecture.rpm
+        if output:
+            environment["IMAGEKIT_OUTPUT"] = str(output)
+        return environment

@@ -1,0 +1,64 @@
+"""How Lambda starts the image: a program of the spec's own, or the embedded runtime client."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field
+from enum import StrEnum
+from typing import Any, Final, TypeAlias
+
+from imagekit.findings import Place
+from imagekit.spec.by_architecture import PerArchitecture
+from imagekit.values import dataclass
+
+
+class Mode(StrEnum):
+    """What the runtime client does with a command (docs/runtime-client.md, "bootstrap.conf")."""
+
+    WORKER = "worker"
+    PER_EVENT = "per_event"
+    COMMAND = "command"
+
+
+#: The keys of `bootstrap` of which a spec names one.
+FORMS: Final = ("path", *Mode)
+#: The runtime client's settings, with the forms that they make sense for.
+SETTINGS: Final[Mapping[str, tuple[Mode, ...]]] = {
+    "channel": (Mode.WORKER,),
+    "max_workers": (Mode.WORKER, Mode.PER_EVENT),
+    "deadline_margin": (Mode.WORKER, Mode.PER_EVENT),
+    "shutdown": (Mode.WORKER, Mode.PER_EVENT),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """An executable below `root` that speaks the Runtime API itself."""
+
+    path: PerArchitecture
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Client:
+    """The embedded runtime client in front of a command inside the image; no command stands for the language's worker.
+
+    `settings` are lines of `bootstrap.conf`.
+    """
+
+    mode: Mode = Mode.WORKER
+    command: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
+    place: Place | None = field(default=None, compare=False)
+
+
+Bootstrap: TypeAlias = Program | Client
+
+
+def from_document(value: Mapping[str, Any], place: Place | None) -> Bootstrap:
+    """From a mapping that the schema's `bootstrap`, and the rules, have accepted."""
+    if "path" in value:
+        return Program(path=PerArchitecture.from_document(value["path"]), place=place)
+    mode = next((mode for mode in Mode if mode in value), Mode.WORKER)
+    settings = {name: str(value[name]) for name in SETTINGS if name in value}
+    return Client(mode=mode, command=tuple(value.get(mode, ())), settings=settings, place=place)
