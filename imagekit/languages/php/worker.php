@@ -1,0 +1,137 @@
+<?php
+
+// Answers Lambda's events with a PHP handler, over frames v1 (docs/frames.md).
+// _HANDLER is "file.function", or a file that returns a callable. It gets the event, JSON objects as arrays, and a Context.
+// What it returns is sent as JSON; but an open stream (fopen) is sent byte for byte, and a Generator is streamed: pieces of
+// text, the first may be ['statusCode' => …, 'headers' => …] for HTTP. after_restore() is called after a SnapStart restore.
+
+namespace Imagekit;
+
+const JSON = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION;
+
+final class Context extends \stdClass
+{
+    public function __construct(array $values) { foreach ($values as $name => $value) { $this->$name = $value; } }
+    public function getRemainingTimeInMillis(): int { return max(0, $this->deadlineMs - (int) (microtime(true) * 1000)); }
+}
+
+final class Fault extends \Exception // a failure that Lambda has a name for
+{
+    public function __construct(public readonly string $type, string $message) { parent::__construct($message); }
+}
+
+function send(string $frame, string $body = '', string ...$fields): void
+{
+    fwrite(OUT, implode(' ', [$frame, strlen($body), ...$fields]) . "\n$body");
+}
+
+function fail(string $frame, \Throwable $error, string ...$fields): void
+{
+    $type = $error instanceof Fault ? $error->type : $error::class;
+    $counted = $error instanceof Fault ? $type : 'Function.' . substr(strrchr("\\$type", '\\'), 1);
+    $calls = preg_grep('/ ' . preg_quote(__FILE__, '/') . '\(|\{main\}$/', explode("\n", $error->getTraceAsString()), PREG_GREP_INVERT);
+    $at = $error->getFile() === __FILE__ ? [] : ["{$error->getFile()}({$error->getLine()})"];
+    $body = ['errorType' => $type, 'errorMessage' => $error->getMessage(), 'stackTrace' => [...$at, ...$calls]];
+    $fields[] = preg_match('/^\w+\.[A-Z][A-Za-z]*$/', $counted) ? $counted : '-';
+    send($frame, json_encode($body, JSON | JSON_INVALID_UTF8_SUBSTITUTE), ...$fields);
+}
+
+function encoded(mixed $value): string
+{
+    $text = json_encode($value, JSON);
+    return $text === false ? throw new Fault('Runtime.MarshalError', 'the answer is not JSON: ' . json_last_error_msg()) : $text;
+}
+
+function decoded(?string $text): mixed
+{
+    $value = json_decode($text === '' || $text === null ? 'null' : $text, true);
+    return json_last_error() ? throw new Fault('Runtime.UnmarshalError', 'this is not JSON: ' . json_last_error_msg()) : $value;
+}
+
+function handlerFile(): string
+{
+    [$name, $root] = [(string) getenv('_HANDLER'), getenv('LAMBDA_TASK_ROOT') ?: getcwd()];
+    is_file("$root/vendor/autoload.php") && require_once "$root/vendor/autoload.php";
+    foreach (["$root/$name", "$root/$name.php", "$root/" . preg_replace('/\.[^.\/]*$/', '.php', $name)] as $file) {
+        if (is_file($file)) {
+            return $file;
+        }
+    }
+    throw new Fault('Runtime.ImportModuleError', "handler '$name': there is no file $file");
+}
+
+function handler(mixed $returned): callable
+{
+    $function = preg_match('/\.([^.\/]+)$/', getenv('_HANDLER'), $part) ? $part[1] : '';
+    return is_callable($function) ? $function : (is_callable($returned) ? $returned
+        : throw new Fault('Runtime.HandlerNotFound', "its file has no function '$function' and returns no callable"));
+}
+
+function stream(string $id, \Generator $pieces): void
+{
+    $http = is_array($pieces->current()); // an error up to here is an ordinary one
+    send('STREAM', '', $id, $http ? 'application/vnd.awslambda.http-integration-response' : 'application/octet-stream');
+    try {
+        for (; $pieces->valid(); $pieces->next()) {
+            $piece = $pieces->current();
+            send('DATA', is_array($piece) ? encoded($piece) . str_repeat("\0", 8) : (string) $piece, $id);
+        }
+        send('END', '', $id);
+    } catch (\Throwable $error) {
+        fail('FAIL', $error, $id);
+    }
+}
+
+function invoke(callable $handler, string $body, string $id, string ...$fields): void
+{
+    [$deadline, $arn, $trace, $tenant, $identity, $client]
+        = array_map(fn ($field) => $field === '-' ? null : rawurldecode($field), $fields + array_fill(0, 6, '-'));
+    putenv('_X_AMZN_TRACE_ID' . ($trace === null ? '' : "=$trace"));
+    $_SERVER['_X_AMZN_TRACE_ID'] = $_ENV['_X_AMZN_TRACE_ID'] = $trace;
+    try {
+        $answer = $handler(decoded($body), new Context([
+            'awsRequestId' => rawurldecode($id), 'deadlineMs' => (int) $deadline, 'invokedFunctionArn' => $arn,
+            'traceId' => $trace, 'tenantId' => $tenant, 'identity' => decoded($identity), 'clientContext' => decoded($client),
+            ...FROM_ENVIRONMENT,
+        ]));
+        match (true) {
+            $answer instanceof \Generator => stream($id, $answer),
+            is_resource($answer) => send('OK', stream_get_contents($answer), $id, 'application/octet-stream'),
+            default => send('OK', encoded($answer), $id),
+        };
+    } catch (\Throwable $error) {
+        fail('ERR', $error, $id);
+    }
+}
+
+function serve(callable $handler): void
+{
+    send('READY');
+    while ($line = fgets(IN)) {
+        [$type, $length, $fields] = [...explode(' ', rtrim($line), 3), ''];
+        $body = $length ? stream_get_contents(IN, (int) $length) : '';
+        if ($type === 'INVOKE' && strlen($body) === (int) $length) {
+            invoke($handler, $body, ...explode(' ', $fields));
+        } elseif ($type === 'RESTORE') {
+            mt_srand(); // restored copies of one snapshot must not draw the same numbers
+            is_callable('after_restore') && after_restore();
+            send('READY');
+        }
+    }
+}
+
+[$in, $out] = explode(',', getenv('IMAGEKIT_FDS'));
+define('Imagekit\IN', fopen("php://fd/$in", 'r'));
+define('Imagekit\OUT', fopen("php://fd/$out", 'w'));
+stream_set_chunk_size(IN, 65536);
+define('Imagekit\FROM_ENVIRONMENT', array_map('getenv', [
+    'functionName' => 'AWS_LAMBDA_FUNCTION_NAME', 'functionVersion' => 'AWS_LAMBDA_FUNCTION_VERSION',
+    'memoryLimitInMB' => 'AWS_LAMBDA_FUNCTION_MEMORY_SIZE',
+    'logGroupName' => 'AWS_LAMBDA_LOG_GROUP_NAME', 'logStreamName' => 'AWS_LAMBDA_LOG_STREAM_NAME',
+]));
+try {
+    serve(handler(require handlerFile())); // loaded at the top level, where its variables are global
+} catch (\Throwable $error) {
+    fail('INITERR', $error);
+    exit(1);
+}
