@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from imagekit import parallel
-from imagekit.architecture import by_oci
+from imagekit.architecture import ARCHITECTURES, by_oci
 from imagekit.errors import Bug, RemoteFailed, UsageError
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
@@ -95,6 +95,18 @@ def deliver(parcel: Parcel, deliveries: Iterable[Delivery], progress: Progress) 
         reached.append(delivery.name)
 
 
+def is_new(delivery: Delivery) -> bool:
+    """True when none of the tags is there yet, nor a platform's under one of them."""
+    names = [*delivery.tags, *(f"{tag}-{one.name}" for tag in delivery.tags for one in ARCHITECTURES)]
+    return not any(parallel.each(delivery.sink.digest_of, names, _WORKERS))
+
+
+def bring(parcel: Parcel, delivery: Delivery, reached: Sequence[str], progress: Progress) -> None:
+    """Bring all blobs, and no manifest; `reached` are repositories that have them."""
+    blobs = sorted(parcel.blobs, key=lambda blob: blob.size, reverse=True)  # the long ones must not begin last
+    parallel.each(lambda blob: _bring(parcel, delivery, blob, reached, progress), blobs, _WORKERS)
+
+
 def export(parcel: Parcel, sink: Sink, tag: str, progress: Progress) -> None:
     """Write the complete image, with all its blobs, into a layout or an archive."""
     for blob in parcel.blobs:
@@ -124,9 +136,7 @@ def _outdated(parcel: Parcel, delivery: Delivery) -> Mapping[str, Document]:
 def _upload(
     parcel: Parcel, delivery: Delivery, tags: Mapping[str, Document], reached: Sequence[str], progress: Progress
 ) -> None:
-    parallel.each(
-        lambda blob: _bring(parcel, delivery, blob, reached, progress), _largest_first(parcel.blobs), _WORKERS
-    )
+    bring(parcel, delivery, reached, progress)
     for document in parcel.manifests:
         delivery.sink.put_document(document)
     if parcel.index:
@@ -161,11 +171,6 @@ def _watched(opener: Opener, task: Task) -> Opener:
 def _counted(piece: bytes, task: Task) -> bytes:
     task.advance(len(piece))
     return piece
-
-
-def _largest_first(blobs: Iterable[Descriptor]) -> list[Descriptor]:
-    """The long ones must not begin last."""
-    return sorted(blobs, key=lambda blob: blob.size, reverse=True)
 
 
 def _architecture(document: Document) -> str:

@@ -100,6 +100,27 @@ def origin_of(base: LockedImage) -> str:
     return str(Reference.parse(base.reference).at(base.manifest))
 
 
+def below(bases: Sequence[tuple[Image | None, LockedImage | None]], places: Places) -> Parcel:
+    """The blobs of the bases, ready for delivery: what an image on them will consist of, whatever comes above."""
+    layers = {
+        layer.digest: (layer.in_oci(), origin_of(locked))
+        for image, locked in bases
+        if image and locked
+        for layer in image.manifest.layers
+    }
+
+    def opened(blob: Descriptor) -> Opener:
+        return lambda: places.source(layers[blob.digest][1])[0].blob(blob)
+
+    return Parcel(
+        manifests=(),
+        index=None,
+        blobs=tuple(layer for layer, _ in layers.values()),
+        open=opened,
+        origins=lambda digest: _mountable(layers[digest][1]),
+    )
+
+
 @contextmanager
 def parcel(folder: Path, selector: str, places: Places) -> Iterator[Parcel]:
     """What lies in a layout, ready for delivery; raises InvalidFile when nothing was built, or is damaged now."""
@@ -155,8 +176,7 @@ class _Contents:
 
     def origins(self, digest: Digest) -> Sequence[str]:
         """The repository that a blob may be mounted from."""
-        origin = self.layout.origin(digest)
-        return () if not origin or origin.startswith((LAYOUT, ARCHIVE)) else (origin.partition("@")[0],)
+        return _mountable(self.layout.origin(digest))
 
     def _check(self, blob: Descriptor) -> None:
         """Raise InvalidFile for a blob that is nowhere whole: better now than when the others have been sent."""
@@ -174,6 +194,11 @@ class _Contents:
         with self.layout.blob(manifest.config) as pieces:
             image = Image.from_bytes(document.data, b"".join(pieces))
         return Document(data=document.data, descriptor=image.descriptor)
+
+
+def _mountable(origin: str) -> tuple[str, ...]:
+    """The repository that blobs of this origin can be mounted from; none for a local one."""
+    return () if not origin or origin.startswith((LAYOUT, ARCHIVE)) else (origin.partition("@")[0],)
 
 
 @contextmanager

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from imagekit import __version__
 from imagekit.architecture import Architecture
-from imagekit.build import Builder
+from imagekit.build import Builder, cached
 from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
 from imagekit.gather import regular
 from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
-from imagekit.keep import Built, folder_of, ignore, keep, parcel
+from imagekit.keep import Built, below, folder_of, ignore, keep, parcel
 from imagekit.lock import Lock, Making, Request, differences
 from imagekit.lockfile import LockFile, Use
 from imagekit.making import codec, created, making
@@ -116,6 +116,21 @@ def fresh(session: Session, work: Project, compression: str | None = None) -> Lo
     return _resolved(session, work, work.request, wanted, None)
 
 
+def make(
+    session: Session, work: Project, use: Use, compression: str | None, tags: Sequence[str], to: Sequence[str] = ()
+) -> Path:
+    """The line from a spec to the images beside it, with all tags; returns the folder of the layout.
+
+    `to` are the repositories that they are pushed to next: what does not depend on the build is sent there meanwhile.
+    """
+    lock = resolve(session, work, use, compression)
+    gathered = gather(session, work, lock, build=True)
+    plans = plan(work, lock, gathered)
+    with _ahead(session, work, lock, plans, gathered, [_delivery(session, name, tags) for name in to]):
+        built = build(session, work, lock, plans, gathered)
+    return store(session, work, built, tags[0])
+
+
 def gather(session: Session, work: Project, lock: Lock, *, build: bool) -> tuple[Gathered, ...]:
     """What lies on disk for each platform; `build` runs the host steps first."""
     own = {lock_file(work).path, *work.spec.sources}
@@ -181,16 +196,37 @@ def contents(session: Session, work: Project) -> Iterator[Parcel]:
 
 def push(session: Session, what: Parcel, to: Sequence[str], tags: Sequence[str]) -> None:
     """Deliver to every repository under every tag."""
-    names = tuple(checked_tag(tag) for tag in tags)
-    deliver(what, [_delivery(session, name, names) for name in to], session.progress)
+    deliver(what, [_delivery(session, name, tags) for name in to], session.progress)
 
 
-def _delivery(session: Session, name: str, tags: tuple[str, ...]) -> Delivery:
+@contextmanager
+def _ahead(
+    session: Session,
+    work: Project,
+    lock: Lock,
+    plans: Sequence[Plan],
+    gathered: Sequence[Gathered],
+    deliveries: Sequence[Delivery],
+) -> Iterator[None]:
+    """Send the bases' blobs to the first destination while layers are made in the body, where any is to be made."""
+    bases = [(item.inputs.base, lock.at(one.architecture).base) for one, item in zip(plans, gathered, strict=True)]
+    what = below(bases, session.places.below(work.spec.root))
+    made = all(cached(session.cache, layer.key) for one in plans for layer in one.layers)
+    if made or not deliveries or not what.blobs:
+        yield
+        return
+    from imagekit.ahead import sending
+
+    with sending(what, deliveries[0], session.progress):
+        yield
+
+
+def _delivery(session: Session, name: str, tags: Sequence[str]) -> Delivery:
     reference = Reference.parse(name)
     return Delivery(
         name=reference.name,
         sink=session.places.sink(name),
-        tags=tags,
+        tags=tuple(map(checked_tag, tags)),
         is_immutable=lambda tag: session.places.is_immutable(reference.tagged(tag)),
     )
 

@@ -16,7 +16,7 @@ RINGS = (
     {"cli", "__main__"},
     {"pipeline"},
     {"keep"},
-    {"resolve", "lockfile", "gather", "build", "deliver", "execute"},
+    {"resolve", "lockfile", "gather", "build", "ahead", "deliver", "execute"},
     {"making"},
     {"engines", "store", "emulator", "checks", "images", "look"},
     {"plan", "facts", "sbom", "project"},

@@ -70,10 +70,7 @@ def build(
         to = work.repositories(session, loaded, destinations) if push else ()
         work.check_print(loaded, only)
         deliveries.check(loaded, outputs, load=load)
-        lock = pipeline.resolve(opened, loaded, use, compression)
-        gathered = pipeline.gather(opened, loaded, lock, build=True)
-        built = pipeline.build(opened, loaded, lock, pipeline.plan(loaded, lock, gathered), gathered)
-        folder = pipeline.store(opened, loaded, built, names[0])
+        folder = pipeline.make(opened, loaded, use, compression, names, to)
         with pipeline.contents(opened, loaded) as parcel:
             for output in outputs:
                 deliveries.write(opened, parcel, output, loaded.spec.name, names)

@@ -61,10 +61,7 @@ def push(
         to = work.repositories(session, loaded, destinations)
         if not no_build:
             work.check_print(loaded, only)
-            lock = pipeline.resolve(opened, loaded, use, compression)
-            gathered = pipeline.gather(opened, loaded, lock, build=True)
-            built = pipeline.build(opened, loaded, lock, pipeline.plan(loaded, lock, gathered), gathered)
-            pipeline.store(opened, loaded, built, names[0])
+            pipeline.make(opened, loaded, use, compression, names, to)
         with pipeline.contents(opened, loaded) as parcel:
             pipeline.push(opened, parcel, to, names)
             show(session, References.of(parcel, to, names), only=only, as_json=as_json, pushed=True)
