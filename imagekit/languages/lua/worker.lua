@@ -1,0 +1,151 @@
+-- Answers Lambda's events with a Lua handler, over frames v1 (docs/frames.md).
+--
+-- _HANDLER is "file.function": a function of the table that the file returns, or a global one. It gets the event, decoded,
+-- and a context with aws_request_id, get_remaining_time_in_millis() and so on. What it returns is sent as JSON, or byte for
+-- byte when it returns a content type too. What it yields (coroutine.yield) is streamed; the first piece may be a table,
+-- {statusCode = ..., headers = ...}, for HTTP. after_restore() is called after a SnapStart restore. null and empty arrays:
+-- require "lambda_json". Lua cannot set the environment: os.getenv knows _X_AMZN_TRACE_ID, programs that it starts do not.
+local root, here = os.getenv("LAMBDA_TASK_ROOT") or ".", arg[0]:match("^(.*)/") or "."
+local rocks = root .. "/lua_modules/%s/lua/" .. _VERSION:match("%d.%d") .. "/?"
+package.path = root .. "/?.lua;" .. root .. "/?/init.lua;" .. rocks:format("share") .. ".lua;" .. rocks:format("share")
+  .. "/init.lua;" .. package.path
+package.cpath = root .. "/?.so;" .. rocks:format("lib") .. ".so;" .. package.cpath
+local json = dofile(here .. "/lambda_json.lua")
+package.loaded.lambda_json = json
+
+local from, to = os.getenv("IMAGEKIT_FDS"):match("(%d+),(%d+)")
+local input, output = assert(io.open("/proc/self/fd/" .. from, "rb")), assert(io.open("/proc/self/fd/" .. to, "wb"))
+output:setvbuf("full", 65536)
+local getenv, trace = os.getenv, nil
+function os.getenv(name) if name == "_X_AMZN_TRACE_ID" then return trace end return getenv(name) end
+
+local function send(frame, body, ...)
+  io.stdout:flush() -- logs are written before the environment is frozen
+  output:write(table.concat({frame, #body, ...}, " "), "\n", body)
+  output:flush()
+end
+
+-- What Lambda has a name for. A handler may raise such a table too; a text that it raises is of the type Error.
+local function fault(kind, message) error({errorType = kind, errorMessage = message}, 0) end
+
+local function utf8_of(value)
+  local text = tostring(value)
+  return utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?"))
+end
+
+local function fail(frame, id, problem, stack)
+  local known = type(problem) == "table" and problem.errorType
+  local kind, text = utf8_of(known or "Error"), utf8_of(known and problem.errorMessage or problem)
+  local lines = json.array()
+  for line in stack:gmatch("\t([^\n]+)") do
+    if not line:find("^%[C%]") and not line:find(arg[0], 1, true) then lines[#lines + 1] = utf8_of(line) end
+  end
+  local counted = kind:find("^%u%a+%.") and kind or "Function." .. kind
+  counted = counted:match("^%u%a+%.%u%a*$") or "-"
+  local body = json.encode({errorType = kind, errorMessage = text, stackTrace = lines})
+  if id then send(frame, body, id, counted) else send(frame, body, counted) end
+end
+
+-- Calls what the user wrote, in a coroutine: what it yields goes to `piece`. Returns its results, or nil, error, stack.
+local function run(piece, called, ...)
+  local thread = coroutine.create(called)
+  local done, result, more = coroutine.resume(thread, ...)
+  while done and coroutine.status(thread) == "suspended" do
+    done, result = pcall(piece, result)
+    if done then done, result, more = coroutine.resume(thread) end
+  end
+  if done then return true, result, more end
+  return false, result, debug.traceback(thread)
+end
+
+local function handler()
+  local path, name = (getenv("_HANDLER") or ""):match("^(.+)%.([^.]+)$")
+  if not path then fault("Runtime.MalformedHandlerName", "the handler is not of the form file.function") end
+  local file = root .. "/" .. path .. ".lua"
+  local opened, why = io.open(file)
+  if not opened then fault("Runtime.ImportModuleError", "the handler's file cannot be read: " .. why) end
+  opened:close()
+  local chunk, mistake = loadfile(file)
+  if not chunk then fault("Runtime.UserCodeSyntaxError", mistake) end
+  local module = chunk(path)
+  local found = type(module) == "table" and module or _G
+  local called = found[name] or _G[name]
+  if type(called) ~= "function" then fault("Runtime.HandlerNotFound", file .. " has no function " .. name) end
+  return called, found.after_restore or _G.after_restore or function() end
+end
+
+local function field(text)
+  if text and text ~= "-" then return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)) end
+end
+
+local function json_or_fault(kind, call, value)
+  local done, result = pcall(call, value)
+  if not done then fault(kind, "this is not JSON: " .. result) end
+  return result
+end
+
+local environment = {function_name = "FUNCTION_NAME", function_version = "FUNCTION_VERSION",
+  memory_limit_in_mb = "FUNCTION_MEMORY_SIZE", log_group_name = "LOG_GROUP_NAME", log_stream_name = "LOG_STREAM_NAME"}
+for name, variable in pairs(environment) do environment[name] = getenv("AWS_LAMBDA_" .. variable) end
+
+local function context(id, deadline, arn, tenant, identity, client)
+  local told = {aws_request_id = field(id), deadline_ms = tonumber(deadline) or 0, invoked_function_arn = field(arn),
+    trace_id = trace, tenant_id = field(tenant), identity = field(identity), client_context = field(client)}
+  told.identity = told.identity and json.decode(told.identity)
+  told.client_context = told.client_context and json.decode(told.client_context)
+  for name, value in pairs(environment) do told[name] = value end
+  -- Lua's own clock has whole seconds.
+  function told.get_remaining_time_in_millis()
+    local clock = io.popen("date +%s%3N")
+    local now = tonumber(clock:read("l")) or os.time() * 1000
+    clock:close()
+    return math.max(0, told.deadline_ms - now)
+  end
+  return told
+end
+
+local function invoke(called, body, id, deadline, arn, traced, ...)
+  trace = field(traced)
+  local streams = false
+  local function piece(text)
+    local http = type(text) == "table"
+    if not streams then
+      send("STREAM", "", id, http and "application/vnd.awslambda.http-integration-response" or "application/octet-stream")
+    end
+    streams = true
+    send("DATA", http and json.encode(text) .. ("\0"):rep(8) or tostring(text), id)
+  end
+  local done, result, more = run(piece, function(...)
+    local event = #body > 0 and json_or_fault("Runtime.UnmarshalError", json.decode, body) or nil
+    local answer, content_type = called(event, ...)
+    if streams or content_type then return answer, content_type end
+    return json_or_fault("Runtime.MarshalError", json.encode, answer), "-"
+  end, context(id, deadline, arn, ...))
+  if not done then fail(streams and "FAIL" or "ERR", id, result, more)
+  elseif streams then send("END", "", id)
+  else send("OK", tostring(result), id, more) end
+end
+
+local nothing = function() end
+local done, called, after_restore = run(nothing, handler)
+if not done then
+  local text = type(called) == "string" and called or ""
+  if text:find("module '[^']+' not found") then called = {errorType = "Runtime.ImportModuleError", errorMessage = text} end
+  fail("INITERR", nil, called, after_restore)
+  os.exit(1, true)
+end
+send("READY", "")
+for line in input:lines() do
+  local fields = {}
+  for text in line:gmatch("%S+") do fields[#fields + 1] = text end
+  local length = tonumber(fields[2])
+  local body = length > 0 and input:read(length) or ""
+  if #body < length then break end
+  if fields[1] == "INVOKE" then
+    invoke(called, body, table.unpack(fields, 3, 10))
+  elseif fields[1] == "RESTORE" then
+    math.randomseed() -- restored copies of one snapshot must not draw the same numbers
+    local restored, problem, stack = run(nothing, after_restore)
+    if restored then send("READY", "") else fail("INITERR", nil, problem, stack) end
+  end
+end
