@@ -37,12 +37,14 @@ class Tool:
 class Worker:
     """The language's process behind the runtime client: its command in the image, and the files that imagekit brings.
 
-    `files` are names in the language's folder; `channel` is how the client is connected to it.
+    `files` are names in the language's folder; `channel` is how the client is connected to it; `environment` is what
+    the process sees unless the image says otherwise.
     """
 
     command: tuple[str, ...]
     files: Mapping[str, Path] = field(default_factory=dict)
     channel: str = "pipes"
+    environment: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any], folder: Path) -> Self:
@@ -51,6 +53,7 @@ class Worker:
             command=tuple(document["command"]),
             files={name: folder / name for name in document.get("files", ())},
             channel=document.get("channel", "pipes"),
+            environment=dict(document.get("environment", {})),
         )
 
 
@@ -154,7 +157,9 @@ class Language:
         if self.worker is None or not isinstance(start, Client) or start.mode is not Mode.WORKER or start.command:
             return spec.bootstrap
         settings = {"channel": self.worker.channel, **start.settings}
-        return replace(start, command=self.worker.command, settings=settings)
+        return replace(
+            start, command=self.worker.command, settings=settings, environment=self.worker.environment
+        )
 
     def _interpreter(self, spec: Spec) -> tuple[Archive, ...]:
         """The archives that bring the interpreter, unless the spec says `archives: []` or fills their folder itself."""

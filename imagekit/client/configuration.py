@@ -28,3 +28,4 @@ def _lines(client: Client) -> Iterator[str]:
     yield f"mode={client.mode}"
     yield from (f"argument={word}" for word in client.command)
     yield from (f"{name}={value}" for name, value in sorted(client.settings.items()))
+    yield from (f"variable={name}={value}" for name, value in sorted(client.environment.items()))

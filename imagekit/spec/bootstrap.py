@@ -43,12 +43,13 @@ class Program:
 class Client:
     """The embedded runtime client in front of a command inside the image; no command stands for the language's worker.
 
-    `settings` are lines of `bootstrap.conf`.
+    `settings` are lines of `bootstrap.conf`; `environment` is what the command sees unless the image says otherwise.
     """
 
     mode: Mode = Mode.WORKER
     command: tuple[str, ...] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
     place: Place | None = field(default=None, compare=False)
 
 
