@@ -113,13 +113,8 @@ def test_a_command_that_cannot_be_started_is_an_error_of_the_event_or_the_client
     client.may_lose = True
     client.start(["/nothing/there"], mode="per_event")
     client.api.add(Event())
-    report = client.api.wait(
-        lambda: next(
-            (one for one in client.api.requests if one.kind in ("error", "init_error") and one.complete), None
-        ),
-        "no report",
-    )
-    assert report is not None
+    client.api.wait(lambda: client.api.of_kind("error") + client.api.of_kind("init_error"), "no report")
+    report = client.api.wait_for("error" if client.api.of_kind("error") else "init_error")
     assert "/nothing/there" in report.json["errorMessage"]
     if report.kind == "init_error":
         assert client.wait() == 1

@@ -104,7 +104,9 @@ class RuntimeApi:
                 if reason is None and (reason := self.given_up()):
                     end = min(end, time.monotonic() + 0.5)  # what it sent before may still be on its way
                 if time.monotonic() > end:
-                    raise AssertionError(f"{why}: {reason or f'not within {seconds} s'}\nrequests: {self.requests}")
+                    raise AssertionError(
+                        f"{why}: {reason or f'not within {seconds} s'}\nrequests: {self.requests}; wrong: {self._wrong}"
+                    )
                 self._changed.wait(0.02)
             return value
 
@@ -151,7 +153,7 @@ class RuntimeApi:
         """What no client may do, whatever goes wrong."""
         found = list(self._wrong)
         for request in self.requests:
-            found += [f"unknown: {request}"] if request.kind == "unknown" else []
+            found += [f"unknown: {request}"] if request.kind == "unknown" or request.version != "HTTP/1.1" else []
             found += [] if request.header("Host") in self.names else [f"Host: {request.header('Host')}"]
             found += [] if (request.header("User-Agent") or "").startswith("imagekit/") else [f"no agent: {request}"]
         answers = Counter(request.id for request in self.requests if request.id)
@@ -184,7 +186,7 @@ class RuntimeApi:
                 with self._changed:
                     self.requests.append(request)
                     self._changed.notify_all()
-                if not self._handle(connection, request):
+                if not self._handle(connection, request) or request.version == "HTTP/1.0":
                     break
         except (Nonsense, AssertionError, ValueError) as error:
             self._wrong.append(f"nonsense on connection {connection.number}: {error}")

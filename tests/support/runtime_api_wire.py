@@ -41,11 +41,11 @@ class Request:
         self.head = head
         first, *lines = head.decode("latin-1").split("\r\n")
         try:
-            self.method, self.path, version = first.split(" ")
+            self.method, self.path, self.version = first.split(" ")
             self.headers = tuple((name, value.strip()) for name, value in (line.split(":", 1) for line in lines))
         except ValueError as error:
             raise Nonsense(repr(head[:200])) from error
-        if version != "HTTP/1.1":
+        if self.version not in ("HTTP/1.0", "HTTP/1.1"):
             raise Nonsense(first)
         posted = _POST.fullmatch(f"{self.method} {self.path}")
         self.kind = posted[2] if posted else _KINDS.get(f"{self.method} {self.path}", "unknown")

@@ -1,0 +1,3 @@
+'use strict';
+require('fs').writeSync(2, 'exits at load\n');
+process.exit(3);

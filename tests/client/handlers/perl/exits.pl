@@ -1,0 +1,4 @@
+use strict;
+print STDERR "exits at load\n";
+exit 3;
+sub same { $_[0] }

@@ -1,0 +1,5 @@
+raise ValueError("broken at load")
+
+
+def same(event, context):
+    return event
