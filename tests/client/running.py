@@ -44,6 +44,8 @@ class Client:
         self.environment: dict[str, str] = {}
         #: bootstrap.conf beyond mode and command.
         self.settings: dict[str, str] = {}
+        #: Variables of bootstrap.conf.
+        self.variables: dict[str, str] = {}
         #: Whether events may stay unanswered, which is to be said by the test that means it.
         self.may_lose = False
         #: Whether processes may be left that a handler started on its own.
@@ -69,6 +71,7 @@ class Client:
         """Write bootstrap.conf and start the client."""
         lines = [f"mode={mode}", *(f"argument={word}" for word in command)]
         lines += [f"{name}={value}" for name, value in self.settings.items()]
+        lines += [f"variable={name}={value}" for name, value in self.variables.items()]
         self.start_with("".join(f"{line}\n" for line in lines).encode(), argv=argv)
 
     def start_with(self, configuration: bytes | None, *, argv: Sequence[str] = ("main.handler",)) -> None:

@@ -35,7 +35,8 @@ def start(client: Client, worker: Worker) -> Start:
         (client.folder / "runtime").mkdir()
         command = worker.install(client.folder / "runtime")
         worker.handlers(client.task)
-        client.environment |= {"_HANDLER": handler, "PYTHONDONTWRITEBYTECODE": "1", **worker.environment}
+        client.environment |= {"_HANDLER": handler, "PYTHONDONTWRITEBYTECODE": "1"}
+        client.variables |= worker.environment
         client.settings |= {"channel": worker.channel, **settings}
         client.start(command)
         return client

@@ -36,7 +36,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -69,8 +69,6 @@ class Worker:
     json: bool = True
     #: The interpreter is on every developer's machine; other rows are marked `real`.
     everywhere: bool = False
-    #: Beyond what Lambda sets.
-    environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def language(self) -> dict[str, Any]:
@@ -82,6 +80,11 @@ class Worker:
     @property
     def channel(self) -> str:
         return str(self.language["worker"].get("channel", "pipes"))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What the worker needs to be set."""
+        return dict(self.language["worker"].get("environment", {}))
 
     def install(self, folder: Path) -> tuple[str, ...]:
         """Put the worker's files into a folder as an image has them below /var/runtime; its command."""

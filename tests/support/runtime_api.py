@@ -24,7 +24,7 @@ __all__ = ["LARGEST_ANSWER", "Event", "Reply", "Request", "RuntimeApi", "invoke"
 
 #: Bytes of an answer that is not streamed.
 LARGEST_ANSWER = 6 * 1024 * 1024 + 100
-_KEPT = 16 << 20
+_KEPT = 9 << 20
 _ACCEPTED = b'{"status":"OK"}\n'
 _T = TypeVar("_T")
 
@@ -111,10 +111,10 @@ class RuntimeApi:
             return value
 
     def wait_for(self, kind: str, count: int = 1, seconds: float = 20) -> Request:
-        """The count-th request of this kind, complete."""
+        """The count-th request of this kind, complete and answered."""
 
         def found() -> Request | None:
-            done = [request for request in self.of_kind(kind) if request.complete]
+            done = [request for request in self.of_kind(kind) if request.done]
             return done[count - 1] if len(done) >= count else None
 
         found_request = self.wait(found, f"no {kind} number {count}", seconds)
@@ -122,9 +122,9 @@ class RuntimeApi:
         return found_request
 
     def answer(self, event: Event, seconds: float = 20) -> Request:
-        """What came back for the event, complete."""
+        """What came back for the event, complete and answered."""
         (first, *_) = self.wait(
-            lambda: [request for request in self.posts(event) if request.complete], f"no answer to {event.id}", seconds
+            lambda: [request for request in self.posts(event) if request.done], f"no answer to {event.id}", seconds
         )
         return first
 
@@ -204,7 +204,7 @@ class RuntimeApi:
         if request.kind == "restore_next":
             self.restored.wait(60)
         if request.kind == "extension_next":
-            self._body(connection, request, None)
+            connection.body(request, lambda piece: self._arrived(request, piece))
             self._complete(request)
             self._until(lambda: self._closing or connection.ended())
             return False
@@ -212,17 +212,35 @@ class RuntimeApi:
 
     def _post(self, connection: Connection, request: Request) -> bool:
         reply = self._reply_to(request)
-        left = self._body(connection, request, reply)
-        if not left:
-            self._complete(request)
+        goes_on: bool | None = None  # until it is answered
+
+        def take(piece: bytes) -> None:
+            nonlocal goes_on
+            self._arrived(request, piece)
+            if reply.stall is not None and request.size >= reply.stall:
+                self.resume.wait(60)
+            if goes_on is None and reply.read is not None and request.size >= reply.read:
+                goes_on = self._answer(connection, request, reply)
+                if not goes_on:
+                    raise _EnoughError
+
+        if reply.read == 0 and not (goes_on := self._answer(connection, request, reply)):
+            return False
+        try:
+            connection.body(request, take)
+        except _EnoughError:
+            return False
+        self._complete(request)
+        return self._answer(connection, request, reply) if goes_on is None else goes_on
+
+    def _answer(self, connection: Connection, request: Request, reply: Reply) -> bool:
+        """Whether the connection goes on."""
         time.sleep(reply.delay)
         status, body = self._verdict(request)
-        headers = {"Content-Type": "application/json", "Lambda-Extension-Identifier": "b1f6"}
-        goes_on = self._send(connection, request, reply, reply.message(status, headers, body), status)
-        if left and goes_on:
-            self._body(connection, request, RIGHT)
-            self._complete(request)
-        return goes_on
+        headers = {"Content-Type": "application/json"}
+        if request.kind == "register":
+            headers["Lambda-Extension-Identifier"] = "b1f6"
+        return self._send(connection, request, reply, reply.message(status, headers, body), status)
 
     def _reply_to(self, request: Request) -> Reply:
         event = self._given.get(request.id)
@@ -230,27 +248,11 @@ class RuntimeApi:
             return self.replies.get(request.kind, RIGHT)
         return event.response if request.kind == "response" else event.error
 
-    def _body(self, connection: Connection, request: Request, reply: Reply | None) -> bool:
-        """Read the body as far as the reply says; whether some is left."""
-        reply = reply or RIGHT
-
-        def take(piece: bytes) -> None:
-            with self._changed:
-                request.body += piece[: max(_KEPT - len(request.body), 0)]
-                request.size += len(piece)
-                self._changed.notify_all()
-            if reply.stall is not None and request.size >= reply.stall:
-                self.resume.wait(60)
-            if reply.read is not None and request.size >= reply.read:
-                raise _EnoughError
-
-        if reply.read == 0:
-            return True
-        try:
-            connection.body(request, take)
-        except _EnoughError:
-            return True
-        return False
+    def _arrived(self, request: Request, piece: bytes) -> None:
+        with self._changed:
+            request.body += piece[: max(_KEPT - len(request.body), 0)]
+            request.size += len(piece)
+            self._changed.notify_all()
 
     def _complete(self, request: Request) -> None:
         with self._changed:
@@ -276,7 +278,7 @@ class RuntimeApi:
         return 202, _ACCEPTED
 
     def _next(self, connection: Connection, request: Request) -> bool:
-        self._body(connection, request, None)
+        connection.body(request, lambda piece: self._arrived(request, piece))
         self._complete(request)
         item = self._take(connection)
         if item is None:
@@ -316,12 +318,13 @@ class RuntimeApi:
     def _send(self, connection: Connection, request: Request, reply: Reply, message: bytes, status: int) -> bool:
         for piece in reply.pieces(message):
             connection.sock.sendall(piece)
+        if reply.ends_connection:
+            connection.end(reset=reply.reset)
         with self._changed:
             if reply.cut is None or reply.cut >= len(message):
                 request.status = reply.status or status
+            request.answered = True
             self._changed.notify_all()
-        if reply.ends_connection:
-            connection.end(reset=reply.reset)
         return not reply.ends_connection
 
     def _until(self, what: Callable[[], bool]) -> None:

@@ -57,6 +57,8 @@ class Request:
         self.chunks: list[int] = []
         self.trailers: dict[str, str] = {}
         self.complete = False
+        #: The API has said something to it, or ended the connection instead.
+        self.answered = False
         #: The status that it was answered with; 0 until then, or where the connection was ended instead.
         self.status = 0
         self.began = time.monotonic()
@@ -67,6 +69,11 @@ class Request:
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         assert len(values) < 2, f"{name} came {len(values)} times: {values}"
         return values[0] if values else None
+
+    @property
+    def done(self) -> bool:
+        """Nothing more happens to it; a GET may wait for long."""
+        return self.complete and (self.answered or self.method == "GET")
 
     @property
     def chunked(self) -> bool:
