@@ -1,0 +1,131 @@
+#include "configuration.h"
+
+#include <string.h>
+
+typedef const char *(*setter)(struct configuration *, char *value);
+
+static const char *set_mode(struct configuration *configuration, char *value) {
+    static const char *const names[] = {"", "worker", "per_event", "command"};
+    for (int mode = MODE_WORKER; mode <= MODE_COMMAND; mode++) {
+        if (strcmp(value, names[mode]) == 0) {
+            configuration->mode = (enum mode)mode;
+            return NULL;
+        }
+    }
+    return "mode is worker, per_event or command";
+}
+
+static const char *set_argument(struct configuration *configuration, char *value) {
+    if (configuration->argument_count == CONFIGURATION_WORDS)
+        return "too many arguments";
+    if (configuration->argument_count == 0 && value[0] != '/')
+        return "the first argument is an absolute path";
+    configuration->arguments[configuration->argument_count++] = value;
+    return NULL;
+}
+
+static const char *set_variable(struct configuration *configuration, char *value) {
+    if (configuration->variable_count == CONFIGURATION_WORDS)
+        return "too many variables";
+    if (value[0] == '=' || strchr(value, '=') == NULL)
+        return "variable is NAME=VALUE";
+    configuration->variables[configuration->variable_count++] = value;
+    return NULL;
+}
+
+static const char *set_channel(struct configuration *configuration, char *value) {
+    configuration->socket = strcmp(value, "socket") == 0;
+    return configuration->socket || strcmp(value, "pipes") == 0 ? NULL : "channel is pipes or socket";
+}
+
+static const char *set_shutdown(struct configuration *configuration, char *value) {
+    configuration->graceful = strcmp(value, "graceful") == 0;
+    return configuration->graceful || strcmp(value, "none") == 0 ? NULL : "shutdown is graceful or none";
+}
+
+static const char *set_directory(struct configuration *configuration, char *value) {
+    configuration->directory = value;
+    return value[0] == '/' ? NULL : "directory is an absolute path";
+}
+
+/* It becomes a header's value. */
+static const char *set_content_type(struct configuration *configuration, char *value) {
+    configuration->content_type = value;
+    for (const char *byte = value; *byte != '\0'; byte++)
+        if (*byte < ' ' || *byte > '~')
+            return "content_type is printable ASCII";
+    return value[0] != '\0' && strlen(value) <= 1024 ? NULL : "content_type has 1 to 1024 characters";
+}
+
+static const char *set_number(char *value, unsigned least, unsigned most, unsigned *number) {
+    uint64_t found = 0;
+    if (!span_number(span_of(value), most, &found) || found < least)
+        return "is not a number in its range";
+    *number = (unsigned)found;
+    return NULL;
+}
+
+static const char *set_max_workers(struct configuration *configuration, char *value) {
+    return set_number(value, 1, 1600, &configuration->max_workers) == NULL ? NULL : "max_workers is 1 to 1600";
+}
+
+static const char *set_deadline_margin(struct configuration *configuration, char *value) {
+    const char *wrong = set_number(value, 0, 900000, &configuration->deadline_margin);
+    return wrong == NULL ? NULL : "deadline_margin is 0 to 900000 milliseconds";
+}
+
+static setter setter_of(struct span key) {
+    static const struct {
+        const char *key;
+        setter set;
+    } keys[] = {
+        {"mode", set_mode},
+        {"argument", set_argument},
+        {"channel", set_channel},
+        {"directory", set_directory},
+        {"variable", set_variable},
+        {"content_type", set_content_type},
+        {"max_workers", set_max_workers},
+        {"deadline_margin", set_deadline_margin},
+        {"shutdown", set_shutdown},
+    };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (span_equal(key, span_of(keys[i].key)))
+            return keys[i].set;
+    return NULL;
+}
+
+/* `value` ends with NUL, `key` does not. */
+static const char *parse_line(struct configuration *configuration, struct span line) {
+    struct span value = line;
+    struct span key = span_cut(&value, '=');
+    if (memchr(line.at, '\0', line.size) != NULL)
+        return "a NUL byte";
+    if (key.size == line.size)
+        return "not key=value";
+    setter set = setter_of(key);
+    return set == NULL ? "unknown key" : set(configuration, (char *)(uintptr_t)value.at);
+}
+
+static const char *missing(const struct configuration *configuration) {
+    if (configuration->mode == MODE_NONE)
+        return "mode is missing";
+    return configuration->argument_count == 0 ? "argument is missing" : NULL;
+}
+
+bool configuration_parse(char *text, size_t size, struct configuration *configuration, struct mistake *mistake) {
+    struct span rest = {text, size};
+    *configuration = (struct configuration){0};
+    *mistake = (struct mistake){0};
+    while (mistake->text == NULL && rest.size > 0) {
+        struct span line = span_cut(&rest, '\n');
+        text[(size_t)(line.at - text) + line.size] = '\0';
+        mistake->line++;
+        mistake->where = line;
+        if (line.size > 0 && line.at[0] != '#')
+            mistake->text = parse_line(configuration, line);
+    }
+    if (mistake->text == NULL)
+        *mistake = (struct mistake){.text = missing(configuration)};
+    return mistake->text == NULL;
+}

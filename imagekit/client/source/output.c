@@ -1,0 +1,99 @@
+#include "output.h"
+
+#include "buffer.h"
+#include "loop.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { KEPT_LIMIT = 256 << 10, KEPT_AFTERWARDS = 4096 };
+
+static void writable(struct source *source, uint32_t events);
+
+static struct source source = {.fd = STDERR_FILENO, .ready = writable};
+static enum { PLAIN, SOCKET, NONBLOCKING, CLOSED } kind;
+static struct buffer kept;
+static void (*when_ready)(void);
+
+/* The worker has the same open file for its stdout, so O_NONBLOCK must not be set on it: the client opens the pipe or the
+   terminal once more for itself. Files never block; sockets have a flag for each call. */
+void output_open(void (*ready)(void)) {
+    struct stat found;
+    when_ready = ready;
+    if (fstat(STDERR_FILENO, &found) < 0) {
+        kind = CLOSED;
+    } else if (S_ISSOCK(found.st_mode)) {
+        kind = SOCKET;
+    } else if (S_ISFIFO(found.st_mode) || S_ISCHR(found.st_mode)) {
+        int again = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        if (again >= 0) {
+            source.fd = again;
+            kind = NONBLOCKING;
+        }
+    }
+}
+
+bool output_takes(void) {
+    return buffer_size(&kept) == 0;
+}
+
+static ssize_t write_some(struct span bytes) {
+    if (kind == SOCKET)
+        return send(source.fd, bytes.at, bytes.size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return write(source.fd, bytes.at, bytes.size);
+}
+
+/* How much of it is dealt with: all, once nobody reads any more. */
+static size_t write_now(struct span bytes) {
+    size_t done = 0;
+    while (done < bytes.size && kind != CLOSED) {
+        ssize_t written = write_some(span_from(bytes, done));
+        if (written >= 0)
+            done += (size_t)written;
+        else if (errno == EAGAIN)
+            return done;
+        else if (errno != EINTR)
+            kind = CLOSED;
+    }
+    return bytes.size;
+}
+
+static void keep(struct span bytes) {
+    buffer_add(&kept, bytes);
+    if (bytes.size > 0)
+        loop_watch(&source, EPOLLOUT);
+}
+
+void output_write(struct span bytes) {
+    keep(output_takes() ? span_from(bytes, write_now(bytes)) : bytes);
+}
+
+void output_line(struct span line) {
+    if (buffer_size(&kept) + line.size <= KEPT_LIMIT)
+        output_write(line);
+}
+
+static void write_kept(void) {
+    buffer_use(&kept, write_now(buffer_span(&kept)));
+    if (output_takes())
+        buffer_reset(&kept, KEPT_AFTERWARDS);
+}
+
+static void writable(struct source *ready, uint32_t events) {
+    (void)events;
+    write_kept();
+    if (!output_takes())
+        return;
+    loop_watch(ready, 0);
+    when_ready();
+}
+
+void output_flush(int milliseconds) {
+    struct pollfd wanted = {.fd = source.fd, .events = POLLOUT};
+    while (!output_takes() && poll(&wanted, 1, milliseconds) > 0)
+        write_kept();
+}

@@ -1,0 +1,41 @@
+/* A process that the client starts: its start, its stderr on the way to the log, its end. */
+#ifndef PROCESS_H
+#define PROCESS_H
+
+#include "buffer.h"
+#include "loop.h"
+
+#include <signal.h>
+#include <sys/types.h>
+
+enum { PROCESS_TAIL = 4096 };
+
+struct process {
+    pid_t pid;            /* 0: none, or it has ended and was reaped */
+    struct source errors; /* its stderr */
+    char tail[PROCESS_TAIL];
+    size_t tail_size;
+    struct process *next; /* all that were ever started, for stderr */
+    bool listed;
+};
+
+/* A descriptor of the client, and what it is in the process. */
+struct descriptor {
+    int ours, theirs;
+};
+
+/* Which signals the client had blocked, and so the process has, when it was started. */
+void process_keep_signals(const sigset_t *mask);
+/* Starts it in a process group of its own; stderr goes through the client, stdin is /dev/null unless said. 0, or errno. */
+int process_start(struct process *process, char **arguments, char **environment, const struct descriptor *descriptors);
+/* A signal to it and to all that it started in its group. */
+void process_signal(const struct process *process, int signal);
+/* Passes on what it wrote to stderr up to now: at most what a pipe holds, so that nobody can keep the client here. */
+void process_pass_errors(struct process *process);
+/* The log takes bytes again. */
+void process_errors_go_on(void);
+void process_close_errors(struct process *process);
+/* Writes how it ended, and its last line on stderr, as `exit status 1: Segmentation fault`. */
+void process_describe_end(const struct process *process, int status, struct buffer *text);
+
+#endif

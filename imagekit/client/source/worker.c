@@ -1,0 +1,306 @@
+#include "worker.h"
+
+#include "feed.h"
+#include "json.h"
+#include "listen.h"
+#include "log.h"
+#include "per_event.h"
+#include "pool.h"
+#include "reply.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum {
+    CANCEL_MILLISECONDS = 50,   /* between CANCEL and SIGTERM */
+    SIGTERM_MILLISECONDS = 100, /* between SIGTERM and SIGKILL */
+    CLOSED_MILLISECONDS = 100,  /* a worker that closed its channel is about to end */
+    SHUTDOWN_MILLISECONDS = 150, /* the runtime's part of what Lambda gives an environment with an internal extension */
+    SHOWN = 100,
+    KEEP = 64 << 10,
+};
+
+void worker_open(struct client *client, struct worker *worker) {
+    worker->client = client;
+    worker->feed.fd = worker->frames.fd = worker->process.errors.fd = -1;
+}
+
+static void start_failed(struct worker *worker, struct span type, const char *what, int error) {
+    struct buffer message = {0}, body = {0};
+    buffer_add(&message, SPAN("cannot "));
+    buffer_add(&message, span_of(what));
+    buffer_add(&message, SPAN(": "));
+    buffer_add(&message, span_of(strerror(error)));
+    json_add_error(&body, type, buffer_span(&message));
+    pool_start_failed(worker->client, type, buffer_span(&body), buffer_span(&message));
+    buffer_reset(&message, 0);
+    buffer_reset(&body, 0);
+}
+
+static void start_failed_at(struct worker *worker, struct span type, const char *what, const char *path, int error) {
+    struct buffer text = {0};
+    buffer_add(&text, span_of(what));
+    buffer_add(&text, span_of(path));
+    buffer_add(&text, (struct span){"", 1});
+    start_failed(worker, type, text.bytes, error);
+    buffer_reset(&text, 0);
+}
+
+/* The worker's ends are 0 and 1 of both; false: errno says why not. */
+static bool open_channel(const struct worker *worker, int to_worker[2], int from_worker[2]) {
+    if (!worker->client->configuration.socket)
+        return pipe2(to_worker, O_CLOEXEC) == 0 && pipe2(from_worker, O_CLOEXEC) == 0;
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, to_worker) < 0)
+        return false;
+    from_worker[0] = fcntl(to_worker[1], F_DUPFD_CLOEXEC, 0);
+    from_worker[1] = fcntl(to_worker[0], F_DUPFD_CLOEXEC, 0);
+    return from_worker[0] >= 0 && from_worker[1] >= 0;
+}
+
+static void begin(struct worker *worker, int feed, int frames) {
+    fcntl(feed, F_SETFL, O_NONBLOCK);
+    fcntl(frames, F_SETFL, O_NONBLOCK);
+    worker->feed = (struct source){.fd = feed, .ready = feed_ready};
+    worker->frames = (struct source){.fd = frames, .ready = listen_ready};
+    worker->state = WORKER_STARTING;
+    worker->capacity = worker->taken = worker->abandoned = 0;
+    worker->dead = worker->paused = worker->said_ready = false;
+    worker->in_frame = worker->stream_due = false;
+    worker->served = worker->left = worker->dropped_size = 0;
+    worker->sink = SINK_NONE;
+    worker->answered = NULL;
+    loop_watch(&worker->frames, EPOLLIN);
+}
+
+static void start_process(struct worker *worker) {
+    struct configuration *configuration = &worker->client->configuration;
+    int to_worker[2], from_worker[2];
+    if (!open_channel(worker, to_worker, from_worker))
+        log_fatal("cannot open a channel to the worker: %s", strerror(errno));
+    /* With one socket both are the same descriptor for the worker: 3 and 3. */
+    struct descriptor descriptors[] = {
+        {to_worker[0], 3}, {configuration->socket ? -1 : from_worker[1], 4}, {-1, 0}};
+    int error = process_start(&worker->process, configuration->arguments, environ, descriptors);
+    close(to_worker[0]);
+    close(from_worker[1]);
+    if (error == 0) {
+        begin(worker, to_worker[1], from_worker[0]);
+        return;
+    }
+    close(to_worker[1]);
+    close(from_worker[0]);
+    start_failed_at(worker, SPAN("Runtime.InvalidEntrypoint"), "start ", configuration->arguments[0], error);
+}
+
+void worker_start(struct worker *worker) {
+    struct client *client = worker->client;
+    if (client->directory_error != 0) {
+        start_failed_at(worker, SPAN("Runtime.InvalidWorkingDir"), "enter ", client->directory,
+                        client->directory_error);
+    } else if (client->configuration.mode == MODE_PER_EVENT) {
+        worker->state = WORKER_READY;
+        worker->capacity = 1;
+        client->worker_wanted = client->concurrency < client->worker_limit ? client->concurrency : client->worker_limit;
+    } else {
+        start_process(worker);
+    }
+}
+
+void worker_give(struct worker *worker, struct invocation *invocation) {
+    invocation->worker = worker;
+    worker->taken++;
+    if (worker->client->configuration.mode == MODE_PER_EVENT)
+        per_event_start(worker, invocation);
+    else
+        feed_event(worker, invocation);
+}
+
+void worker_release(struct worker *worker, struct invocation *invocation) {
+    feed_detach(worker, invocation);
+    if (worker->answered == invocation) {
+        worker->answered = NULL;
+        worker->sink = SINK_NONE;
+    }
+    invocation->worker = NULL;
+    worker->taken--;
+    worker->served++;
+    worker->client->failed_starts = 0;
+}
+
+struct invocation *worker_event_after(const struct worker *worker, const struct invocation *invocation) {
+    struct client *client = worker->client;
+    size_t next = invocation == NULL ? 0 : (size_t)(invocation - client->invocations) + 1;
+    for (; next < client->concurrency; next++)
+        if (client->invocations[next].worker == worker)
+            return &client->invocations[next];
+    return NULL;
+}
+
+static void kill_now(struct timer *timer) {
+    process_signal(&CONTAINER(timer, struct worker, patience)->process, SIGKILL);
+}
+
+static void terminate(struct timer *timer) {
+    struct worker *worker = CONTAINER(timer, struct worker, patience);
+    process_signal(&worker->process, SIGTERM);
+    worker->patience.fire = kill_now;
+    timer_set(&worker->patience, SIGTERM_MILLISECONDS);
+}
+
+static void say_cancel(struct worker *worker, const struct invocation *invocation) {
+    struct buffer line = {0};
+    if (invocation->feeding || worker->feed.fd < 0)
+        return; /* it does not even have the whole event */
+    buffer_add(&line, SPAN("CANCEL 0 "));
+    buffer_add(&line, invocation_id(invocation));
+    buffer_add(&line, SPAN("\n"));
+    feed_line(worker, buffer_span(&line));
+    buffer_reset(&line, 0);
+}
+
+static void end_soon(struct worker *worker) {
+    worker->state = WORKER_ENDING;
+    worker->patience.fire = terminate;
+    timer_set(&worker->patience, worker->client->configuration.mode == MODE_WORKER ? CANCEL_MILLISECONDS : 0);
+}
+
+/* Others of its events may go on: then its place stays taken until it answers late, or all its places are lost. */
+void worker_give_up(struct worker *worker, struct invocation *invocation) {
+    say_cancel(worker, invocation);
+    if (worker->abandoned + 1 >= worker->capacity) {
+        end_soon(worker);
+        return;
+    }
+    worker->abandoned++;
+    worker->taken++; /* worker_release takes one away */
+    buffer_add(&worker->given_up, invocation_id(invocation));
+    buffer_add(&worker->given_up, SPAN(" "));
+}
+
+void worker_replace(struct worker *worker) {
+    worker->state = WORKER_ENDING;
+    process_signal(&worker->process, SIGKILL);
+}
+
+static void add_shown(struct buffer *text, struct span shown) {
+    shown = span_first(shown, SHOWN);
+    for (size_t i = 0; i < shown.size; i++) {
+        bool plain = shown.at[i] >= ' ' && shown.at[i] <= '~';
+        buffer_add(text, plain ? (struct span){shown.at + i, 1} : SPAN("?"));
+    }
+}
+
+void worker_protocol_error(struct worker *worker, const char *what, struct span shown) {
+    if (buffer_size(&worker->wrong) > 0 || worker->state == WORKER_ENDING)
+        return;
+    buffer_add(&worker->wrong, span_of(what));
+    if (shown.size > 0) {
+        buffer_add(&worker->wrong, SPAN(": "));
+        add_shown(&worker->wrong, shown);
+    }
+    worker->state = WORKER_ENDING;
+    loop_close(&worker->frames);
+    process_signal(&worker->process, SIGKILL);
+}
+
+static void closed_for_good(struct timer *timer) {
+    struct worker *worker = CONTAINER(timer, struct worker, patience);
+    worker_protocol_error(worker, "the worker closed its descriptors and did not end", (struct span){0});
+}
+
+void worker_channel_closed(struct worker *worker) {
+    if (worker->dead || worker->state == WORKER_ENDING)
+        return;
+    worker->patience.fire = closed_for_good;
+    if (worker->patience.due == 0)
+        timer_set(&worker->patience, CLOSED_MILLISECONDS);
+}
+
+void worker_process_ended(struct client *client, pid_t pid, int status) {
+    for (unsigned i = 0; i < client->worker_limit; i++) {
+        struct worker *worker = &client->workers[i];
+        if (worker->process.pid != pid)
+            continue;
+        worker->process.pid = 0;
+        worker->dead = true;
+        worker->status = status;
+        timer_stop(&worker->patience);
+        if (client->configuration.mode == MODE_PER_EVENT)
+            per_event_ended(worker);
+        else
+            listen_to_the_end(worker);
+        return;
+    }
+}
+
+static void report_end(struct worker *worker, struct span type, struct span message) {
+    struct buffer body = {0};
+    struct invocation *invocation = NULL;
+    bool idle = worker->taken == worker->abandoned;
+    json_add_error(&body, type, message);
+    while ((invocation = worker_event_after(worker, invocation)) != NULL) {
+        log_line(LOG_ERROR, invocation_id(invocation), "the worker ended: %.*s", PRINTED(message));
+        reply_error(invocation, type, buffer_span(&body));
+    }
+    if (!worker->said_ready || worker->client->stage == STAGE_RESTORING || (idle && worker->served == 0))
+        pool_start_failed(worker->client, type, buffer_span(&body), message);
+    else if (idle)
+        log_line(LOG_ERROR, (struct span){0}, "the worker ended between events: %.*s", PRINTED(message));
+    buffer_reset(&body, 0);
+}
+
+static void clear(struct worker *worker) {
+    feed_close(worker);
+    loop_close(&worker->frames);
+    process_close_errors(&worker->process);
+    worker->state = WORKER_NONE;
+    worker->queue = NULL;
+    buffer_reset(&worker->in, KEEP);
+    buffer_reset(&worker->text, 0);
+    buffer_reset(&worker->given_up, 0);
+    buffer_reset(&worker->wrong, 0);
+}
+
+void worker_bury(struct worker *worker) {
+    struct client *client = worker->client;
+    struct buffer message = {0};
+    process_pass_errors(&worker->process);
+    if (buffer_size(&worker->wrong) > 0) {
+        report_end(worker, SPAN("Runtime.WorkerProtocolError"), buffer_span(&worker->wrong));
+    } else if (worker->state != WORKER_ENDING) {
+        process_describe_end(&worker->process, worker->status, &message);
+        report_end(worker, SPAN("Runtime.ExitError"), buffer_span(&message));
+    }
+    buffer_reset(&message, 0);
+    clear(worker);
+    pool_balance(client);
+}
+
+void worker_ask_to_end(struct worker *worker) {
+    feed_close(worker);
+    worker->state = WORKER_ENDING;
+    process_signal(&worker->process, SIGTERM);
+    worker->patience.fire = kill_now;
+    timer_set(&worker->patience, SHUTDOWN_MILLISECONDS);
+}
+
+void worker_restore_all(struct client *client) {
+    for (unsigned i = 0; i < client->worker_wanted; i++) {
+        if (client->configuration.mode == MODE_PER_EVENT)
+            continue;
+        client->workers[i].state = WORKER_STARTING;
+        feed_line(&client->workers[i], SPAN("RESTORE 0\n"));
+    }
+    if (client->configuration.mode == MODE_PER_EVENT)
+        pool_worker_ready(&client->workers[0]);
+}
+
+void worker_go_on(struct worker *worker) {
+    if (worker->paused)
+        listen_go_on(worker);
+}
