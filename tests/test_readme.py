@@ -16,7 +16,7 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 SPECS = [text for text in re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL) if re.search(r"^os: ", text, re.MULTILINE)]
 
 
-@pytest.mark.parametrize("text", SPECS, ids=["first", "all keys"])
+@pytest.mark.parametrize("text", SPECS, ids=["first", "interpreted", "all keys"])
 def test_the_specs_are_valid(text, tmp_path):
     files = {"runtime.yaml": text.encode(), "../common.yaml": b"labels: {corp: example}\n"}
     spec = tmp_path / "a" / "b" / "c" / "runtime.yaml"

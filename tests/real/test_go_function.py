@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +11,11 @@ import pytest
 
 from tests.support.commands import CHECKOUT, good, imagekit, imagekit_well
 from tests.support.docker_registry import Bases, DockerRegistry
+from tests.support.emulator import invoke
 from tests.support.engine import Engine
 from tests.support.tools import need_file
 
 pytestmark = pytest.mark.real
-
-_INVOKE = "http://127.0.0.1:8080/2015-03-31/functions/function/invocations"
-#: 8080 as the kernel writes it.
-_PORT = ":1F90 "
 
 
 @dataclass(frozen=True)
@@ -52,18 +48,6 @@ def platform(request: pytest.FixtureRequest) -> str:
     if machine != platform.machine():
         need_file(f"/proc/sys/fs/binfmt_misc/qemu-{machine}")
     return str(request.param)
-
-
-def invoke(engine: Engine, container: str, event: str) -> dict[str, str]:
-    """Send an event from inside the container, which has no network; the emulator needs a moment to listen."""
-    inside = ("exec", container, "busybox")
-    end = time.monotonic() + 30
-    while _PORT not in engine.docker(*inside, "cat", "/proc/net/tcp", "/proc/net/tcp6").out:
-        assert time.monotonic() < end, "nothing listens"
-        time.sleep(0.1)
-    command = (*inside, "wget", "-q", "-O", "-", "--post-data", event, _INVOKE)
-    answer: dict[str, str] = json.loads(engine.docker(*command).out)
-    return answer
 
 
 def test_it_answers_events_from_the_emulator(function: Function, docker: Engine, platform: str) -> None:

@@ -108,7 +108,8 @@ def system_layers(architecture: str, programs: Mapping[str, bytes], size: int = 
     system |= {name: link(f"usr/{name}") for name in ("bin", "lib", "lib64", "sbin")}
     system |= {"usr/lib64/libc.so.6": program(b"the libc of " + architecture.encode()), "var/run": link("../run")}
     system |= {"etc/passwd": Node(b"root:x:0:0:root:/root:/bin/sh\n"), "etc/group": Node(b"root:x:0:\n")}
-    system |= {f"usr/bin/{name}": program(data) for name, data in programs.items() if name != "aws-lambda-rie"}
+    paths = {name if "/" in name else f"usr/bin/{name}": data for name, data in programs.items()}
+    system |= {path: program(data) for path, data in paths.items() if path != "usr/bin/aws-lambda-rie"}
     if size:
         system["usr/share/ballast"] = Node(random.Random(architecture).randbytes(size))
     emulator = programs.get("aws-lambda-rie", b"#!/bin/sh\nexit 1\n")
@@ -140,7 +141,8 @@ class StandIn:
         *,
         on_build: bool = True,
     ) -> StandIn:
-        """A base of one family; `programs` by architecture and name go to /usr/bin (the emulator to its place).
+        """A base of one family; `programs` by architecture and name go to /usr/bin (the emulator to its place), those
+        with a path to it.
 
         `on_build` gives it a trigger that AWS's has not, and that no image built on it may keep.
         """
