@@ -18,10 +18,11 @@ function call(event, context, invocation) {
     let given; // to the callback
     const settle = (value) => resolve(given ? given.value : value);
     const callback = (error, value) => {
-      if (error !== undefined && error !== null) return reject(error);
-      given = given || { value };
+      if (given) return; // the first call counts
+      if (error !== undefined && error !== null) reject(error);
+      given = { value };
       invocation.drained = settle;
-      return context.callbackWaitsForEmptyEventLoop || settle();
+      if (!context.callbackWaitsForEmptyEventLoop) settle();
     };
     context.succeed = resolve;
     context.fail = reject;
@@ -38,7 +39,7 @@ async function invoke(fields, body) {
   try {
     const event = parse('event', body.toString());
     const context = new Context(invocation.fields);
-    if (atOnce === 1) env._X_AMZN_TRACE_ID = context.xRayTraceId || '';
+    if (atOnce === 1) env._X_AMZN_TRACE_ID = context.xRayTraceId || ''; // one for all: only where events do not meet
     if (handler[STREAMING]) await require('./streaming.cjs').callStreaming(handler, event, context, invocation);
     else await invocation.answer(await call(event, context, invocation));
   } catch (error) {

@@ -16,7 +16,7 @@ def context(event, context):
         "trace": os.environ.get("_X_AMZN_TRACE_ID"),
         "tenant": context.tenant_id,
         "client_context": context.client_context and {"custom": context.client_context.custom},
-        "cognito": context.identity and {"cognitoIdentityId": context.identity.cognito_identity_id},
+        "cognito": (name := context.identity.cognito_identity_id) and {"cognitoIdentityId": name},
         "function": context.function_name,
         "version": context.function_version,
         "memory": context.memory_limit_in_mb,
