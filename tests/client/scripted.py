@@ -72,4 +72,5 @@ def frames():
 
 if __name__ == "__main__":
     with open(sys.argv[1], encoding="utf-8") as opened:
-        exec(compile(opened.read(), sys.argv[1], "exec"), globals())
+        text = opened.read()
+    exec(compile(text, sys.argv[1], "exec"), globals())

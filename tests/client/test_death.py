@@ -149,7 +149,7 @@ def test_a_worker_that_does_not_start_again_ends_the_client(client: Client) -> N
     assert client.wait() == 1
     assert client.api.of_kind("init_error") == []
     assert "not again" in client.err
-    client.told(count=len(client.lines))
+    client.may_tell()
     assert 2 <= len(client.lines) <= 4
 
 
@@ -232,7 +232,7 @@ def test_a_worker_is_asked_before_it_is_ended(client: Client) -> None:
     assert report.kind == "error"
     client.serves()
     assert "cancelled CANCEL True" in client.err
-    client.told(count=len(client.lines))
+    client.may_tell()
 
 
 def test_a_worker_that_ignores_all_of_it_is_killed(client: Client) -> None:
@@ -255,8 +255,7 @@ def test_without_a_margin_an_event_may_take_longer_than_its_deadline(client: Cli
 def test_a_deadline_that_is_none_gives_up_nothing_by_surprise(client: Client, deadline: str) -> None:
     client.script(ECHO, deadline_margin="100")
     client.ask(b"1", deadline=deadline)
-    if client.lines:
-        client.told(count=len(client.lines))
+    client.may_tell()
 
 
 # Logs.

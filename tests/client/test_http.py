@@ -110,7 +110,7 @@ def test_any_other_status_of_next_ends_the_client(client: Client, status: int) -
 @pytest.mark.parametrize(
     "raw",
     [
-        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n", id="another protocol"),
+        pytest.param(b"SSH-2.0-OpenSSH_9.2\r\n\r\n", id="another protocol"),
         pytest.param(b"HTTP/1.1 200 OK\r\n\r\n", id="no length"),
         pytest.param(b"HTTP/1.1 twohundred OK\r\nContent-Length: 0\r\n\r\n", id="status in words"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", id="no request id"),
@@ -122,7 +122,7 @@ def test_any_other_status_of_next_ends_the_client(client: Client, status: int) -
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nabX", id="chunk without its end"),
         pytest.param(b"HTTP/1.1 200 OK\r\n" + b"A: " + b"a" * (5 << 20), id="a head of 5 MiB"),
         pytest.param(b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 0\r\n\r\n", id="a line without a colon"),
-        pytest.param(b"\x00" * 100_000, id="zeros"),
+        pytest.param(b"\x00" * 100_000 + b"\r\n\r\n", id="zeros"),
     ],
 )
 def test_what_is_no_answer_to_next_ends_the_client_with_one_line(client: Client, raw: bytes) -> None:

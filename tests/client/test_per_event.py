@@ -91,8 +91,7 @@ def test_a_failure_is_reported_with_the_last_line_of_stderr(client: Client, prog
     for word in words:
         assert word in report.json["errorMessage"]
     assert client.serves(b"print(1, end='')").body == b"1"
-    if client.lines:
-        client.told(report.id)
+    client.may_tell()
 
 
 def test_stderr_is_the_log_whatever_the_outcome(client: Client) -> None:
@@ -106,7 +105,7 @@ def test_stderr_of_the_last_event_is_no_reason_for_this_ones_failure(client: Cli
     client.serves(b"sys.stderr.write('of the first\\n')")
     report = client.ask(b"sys.exit(4)")
     assert "of the first" not in report.json["errorMessage"]
-    client.told(count=len(client.lines)) if client.lines else None
+    client.may_tell()
 
 
 def test_a_command_that_cannot_be_started_is_an_error_of_the_event_or_the_client(client: Client) -> None:
@@ -194,3 +193,4 @@ def test_an_end_in_the_middle_ends_the_process_too(client: Client) -> None:
     client.api.add(Event(body=f"open({os.fspath(started)!r}, 'w'); time.sleep(60)".encode()))
     client.api.wait(started.exists, "the process")
     assert client.terminate() == 0
+    client.may_tell()

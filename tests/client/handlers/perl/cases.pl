@@ -56,6 +56,7 @@ sub big { 'x' x $_[0]{size} }
 
 sub logs {
     my ($event) = @_;
+    utf8::encode($_) for @$event{qw(out err)};
     print STDERR 'l' x 999 . "\n" for 1 .. $event->{lines} // 0;
     print "$event->{out}\n";
     print STDERR "$event->{err}\n";
