@@ -22,7 +22,7 @@ from tests.support.tools import ARM64_SYSROOT, missing, need, need_file
 pytestmark = pytest.mark.real
 
 #: The last 19 that npm's packages of the official programs have; the archives are named as the example wants them.
-_PACKAGED = "19.8.1"
+_PACKAGED = {"x64": "19.8.1", "arm64": "19.0.1"}
 _LIBRARIES = ("libc.so.6", "libm.so.6", "libdl.so.2", "libpthread.so.0", "libstdc++.so.6", "libgcc_s.so.1")
 _LOADERS = {"amd64": ("lib64", "ld-linux-x86-64.so.2"), "arm64": ("lib", "ld-linux-aarch64.so.1")}
 _ROOTS = {"amd64": "/", "arm64": ARM64_SYSROOT}
@@ -58,16 +58,17 @@ def archives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
     """What stands in for nodejs.org: the programs that npm packages, in the official archive's layout."""
     folder = tmp_path_factory.mktemp("archives")
     with Registry() as server:
-        for name in ("x64", "arm64"):
+        for name, version in _PACKAGED.items():
             top = f"node-v19.9.0-linux-{name}"
-            server.files[f"/dist/v19.9.0/{top}.tar.xz"] = official(folder / name, f"node-linux-{name}", top)
+            package = f"node-linux-{name}@{version}"
+            server.files[f"/dist/v19.9.0/{top}.tar.xz"] = official(folder / name, package, top)
         yield server
 
 
 def official(folder: Path, package: str, top: str) -> bytes:
     """An archive as nodejs.org has it, from a package of npm."""
     folder.mkdir()
-    good(need("npm"), "pack", "--silent", f"{package}@{_PACKAGED}", folder=folder)
+    good(need("npm"), "pack", "--silent", package, folder=folder)
     (packed,) = folder.glob("*.tgz")
     with tarfile.open(packed) as tar:
         tar.extractall(folder, filter="data")
@@ -106,7 +107,7 @@ def test_it_answers_events_from_the_emulator(docker: Engine, container: str) -> 
     assert invoke(docker, container, '{"name": "Ada"}') == {"message": "Hello, Ada!"}
     assert invoke(docker, container, json.dumps({"name": "Zoë" * 2000})) == {"message": f"Hello, {'Zoë' * 2000}!"}
     logs = docker.docker("logs", container)
-    assert f"on Node.js v{_PACKAGED}" in logs.out + logs.err
+    assert "on Node.js v19." in logs.out + logs.err
 
 
 def test_a_handler_that_throws_is_reported_and_the_next_event_answered(docker: Engine, container: str) -> None:
