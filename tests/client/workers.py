@@ -42,6 +42,7 @@ from typing import Any
 
 import yaml
 
+from tests.support import interpreters
 from tests.support.commands import CHECKOUT
 from tests.support.tools import missing, need
 
@@ -121,10 +122,59 @@ WORKERS = (
         everywhere=True,
     ),
     Worker(
+        name="deno",
+        programs={"/var/lang/bin/deno": interpreters.deno},
+        suffix="ts",
+    ),
+    Worker(
+        name="bun",
+        programs={"/var/lang/bin/bun": interpreters.bun},
+        suffix="ts",
+    ),
+    Worker(
+        name="ruby",
+        programs={"/usr/bin/ruby": "ruby"},
+        suffix="rb",
+        features=ALL - {"late", "twice"},
+    ),
+    Worker(
         name="perl",
         programs={"/usr/bin/perl": "perl"},
         suffix="pl",
         features=ALL - {"late", "twice"},
         everywhere=True,
+    ),
+    Worker(
+        name="php",
+        programs={"/usr/bin/php": "php"},
+        suffix="php",
+        features=ALL - {"late", "twice"},
+    ),
+    Worker(
+        name="lua",
+        programs={"/usr/bin/lua": "lua5.4"},
+        suffix="lua",
+        features=ALL - {"late", "twice"},
+    ),
+    Worker(
+        name="bash",
+        programs={"/usr/bin/bash": "bash"},
+        suffix="sh",
+        # What a function writes is the answer, whatever it is.
+        features=ALL - {"late", "twice", "invalid"},
+        json=False,
+    ),
+    Worker(
+        name="r",
+        programs={"/usr/bin/Rscript": "Rscript"},
+        suffix="R",
+        features=ALL - {"late", "twice"},
+    ),
+    Worker(
+        name="tcl",
+        programs={"/usr/bin/tclsh": "tclsh"},
+        suffix="tcl",
+        # A Tcl answer is a JSON text already.
+        features=ALL - {"late", "twice", "invalid"},
     ),
 )

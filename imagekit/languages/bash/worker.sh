@@ -1,16 +1,19 @@
 # Answers Lambda's events with a Bash function, over frames v1 (docs/frames.md).
 #
 # _HANDLER is "file.function". The function gets the event as $1 and runs in this shell; what it writes to stdout is the
-# answer, byte for byte; stderr is the log. $1 may have 6 MB, too much for an argument of another program: jq .name <<<"$1".
+# answer, byte for byte; stderr is the log, and so is >&"$lambda_log", Lambda's stdout. $1 may have 6 MB, which is too much
+# for an argument of another program: jq .name <<<"$1".
 # LAMBDA_RUNTIME_AWS_REQUEST_ID and so on are exported, as docs/runtime-client.md has them, and the function has
 #   lambda_remaining                      prints the milliseconds that the event has left
 #   lambda_error TYPE MESSAGE; return 1   says what the error is; without it, a status other than 0 is one of the type Error
 #   lambda_content_type=text/html         says what the answer is
 #   lambda_stream [TYPE], lambda_http STATUS [HEADERS]   begin a streamed answer, HEADERS are JSON; lambda_write TEXT goes on
 # The function after_restore, if there is one, is called after a SnapStart restore. Under `set -e` a failure ends the worker,
-# and a new one is started for the next event. Jobs left in the background must not write to stdout. An event that is not
-# JSON may have NUL bytes, which no variable holds: that is an error. Names that begin with _lambda are the worker's.
-_lambda_in=${IMAGEKIT_FDS%,*} _lambda_out=${IMAGEKIT_FDS#*,} _lambda_stack='' _lambda_failure=() _lambda_id=''
+# and a new one is started for the next event. Jobs left in the background must not write to stdout. Names that begin with
+# _lambda are the worker's.
+_lambda_in=${IMAGEKIT_FDS%,*} _lambda_out=${IMAGEKIT_FDS#*,} _lambda_stack='' _lambda_failure=() _lambda_id='' _lambda_same=''
+
+exec {lambda_log}>&1
 
 lambda_error() { _lambda_failure=("$1" "${2-}"); }
 
@@ -93,18 +96,23 @@ _lambda_export() {
     esac
 }
 
-# The event of this length and type, in _lambda_event; fails where it has NULs. `read -N` does not count them, and waits.
+# The event of this length and type, in _lambda_event; fails where it has NULs, which no variable holds. `read -N` leaves
+# them out and waits for as many other bytes: its last bytes are waited for no longer than two seconds. JSON has no NULs;
+# all else takes a process.
 _lambda_read() {
-    local LC_ALL=C
+    local LC_ALL=C rest tail=$(($1 < 16 ? $1 : 16))
     _lambda_event=''
-    if [[ $1 == 0 ]]; then
+    if (($1 == 0)); then
         return 0
     elif [[ ${2:--} == - || $2 == *json* ]]; then
-        IFS= read -r -N "$1" -u "$_lambda_in" _lambda_event || exit 0
+        if (($1 > tail)); then IFS= read -r -N "$(($1 - tail))" -u "$_lambda_in" _lambda_event || exit 0; fi
+        IFS= read -r -t 2 -N "$tail" -u "$_lambda_in" rest || :
+        _lambda_event+=$rest
+        ((${#rest} == tail))
     else
         head -c "$1" <&"$_lambda_in" >"$_lambda_file"
         IFS= read -r -d '' _lambda_event <"$_lambda_file" || :
-        [[ ${#_lambda_event} == "$1" ]]
+        ((${#_lambda_event} == $1))
     fi
 }
 
@@ -159,7 +167,7 @@ _lambda_exit() {
 
 _lambda_function=${_HANDLER##*.} _lambda_source=${LAMBDA_TASK_ROOT:-.}/${_HANDLER%.*}.sh
 if [[ $_HANDLER != ?*.?* || $_lambda_function == */* ]]; then
-    _lambda_stop Runtime.MalformedHandlerName 'the handler is not of the form file.function'
+    _lambda_stop Runtime.MalformedHandlerName "the handler '$_HANDLER' is not of the form file.function"
 elif [[ ! -f $_lambda_source || ! -r $_lambda_source ]]; then
     _lambda_stop Runtime.ImportModuleError "there is no readable file $_lambda_source"
 fi
@@ -183,14 +191,18 @@ while IFS=' ' read -r -u "$_lambda_in" _lambda_type _lambda_length _lambda_id _l
     _lambda_stack='' _lambda_failure=() _lambda_streams='' lambda_content_type=''
     if ! _lambda_read "$_lambda_length" "$_lambda_content"; then
         _lambda_fail ERR "$_lambda_id" Runtime.UnmarshalError 'the event has NUL bytes, which a shell cannot hold'
+        exit 1 # what is left of it could be taken for frames
     elif [[ $_lambda_type == INVOKE ]]; then
         _lambda_export LAMBDA_RUNTIME_AWS_REQUEST_ID "$_lambda_id"
         _lambda_export LAMBDA_RUNTIME_DEADLINE_MS "$_lambda_deadline"
-        _lambda_export LAMBDA_RUNTIME_INVOKED_FUNCTION_ARN "$_lambda_arn"
         _lambda_export _X_AMZN_TRACE_ID "$_lambda_trace"
-        _lambda_export LAMBDA_RUNTIME_AWS_TENANT_ID "$_lambda_tenant"
-        _lambda_export LAMBDA_RUNTIME_COGNITO_IDENTITY "$_lambda_cognito"
-        _lambda_export LAMBDA_RUNTIME_CLIENT_CONTEXT "$_lambda_client"
+        if [[ "$_lambda_arn $_lambda_tenant $_lambda_cognito $_lambda_client" != "$_lambda_same" ]]; then
+            _lambda_same="$_lambda_arn $_lambda_tenant $_lambda_cognito $_lambda_client" # seldom others than before
+            _lambda_export LAMBDA_RUNTIME_INVOKED_FUNCTION_ARN "$_lambda_arn"
+            _lambda_export LAMBDA_RUNTIME_AWS_TENANT_ID "$_lambda_tenant"
+            _lambda_export LAMBDA_RUNTIME_COGNITO_IDENTITY "$_lambda_cognito"
+            _lambda_export LAMBDA_RUNTIME_CLIENT_CONTEXT "$_lambda_client"
+        fi
         _lambda_invoke
     elif [[ $_lambda_type == RESTORE ]]; then
         _lambda_id=''

@@ -33,12 +33,14 @@ local function utf8_of(value)
   return utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?"))
 end
 
+local own = debug.getinfo(1, "S").short_src .. ":"
+
 local function fail(frame, id, problem, stack)
   local known = type(problem) == "table" and problem.errorType
   local kind, text = utf8_of(known or "Error"), utf8_of(known and problem.errorMessage or problem)
   local lines = json.array()
   for line in stack:gmatch("\t([^\n]+)") do
-    if not line:find("^%[C%]") and not line:find(arg[0], 1, true) then lines[#lines + 1] = utf8_of(line) end
+    if not line:find("^%[C%]") and not line:find(own, 1, true) then lines[#lines + 1] = utf8_of(line) end
   end
   local counted = kind:find("^%u%a+%.") and kind or "Function." .. kind
   counted = counted:match("^%u%a+%.%u%a*$") or "-"
@@ -59,8 +61,9 @@ local function run(piece, called, ...)
 end
 
 local function handler()
-  local path, name = (getenv("_HANDLER") or ""):match("^(.+)%.([^.]+)$")
-  if not path then fault("Runtime.MalformedHandlerName", "the handler is not of the form file.function") end
+  local wanted = getenv("_HANDLER") or ""
+  local path, name = wanted:match("^(.+)%.([^./]+)$")
+  if not path then fault("Runtime.MalformedHandlerName", "the handler '" .. wanted .. "' is not of the form file.function") end
   local file = root .. "/" .. path .. ".lua"
   local opened, why = io.open(file)
   if not opened then fault("Runtime.ImportModuleError", "the handler's file cannot be read: " .. why) end

@@ -53,8 +53,9 @@ sub fail {
 }
 
 sub handler {
-    my ($path, $function) = ($ENV{_HANDLER} // '') =~ /^(.+)\.([^.]+)$/
-        or fault('Runtime.MalformedHandlerName', 'the handler is not of the form file.function');
+    my $name = $ENV{_HANDLER} // '';
+    my ($path, $function) = $name =~ /^(.+)\.([^.\/]+)$/
+        or fault('Runtime.MalformedHandlerName', "the handler '$name' is not of the form file.function");
     my ($file) = grep { -f -r } "$root/$path.pl", "$root/$path.pm"
         or fault('Runtime.ImportModuleError', "there is no readable handler file $root/$path.pl");
     if (!defined load($file) and $@) {
@@ -89,6 +90,7 @@ sub invoke {
     my ($handler, $body, $id, @fields) = @_;
     my ($name, $deadline, $arn, $trace, $tenant, $identity, $client) =
         map { $_ eq '-' ? undef : s/%(..)/chr hex $1/egr } $id, @fields;
+    defined && utf8::decode($_) for $arn, $tenant;
     defined $trace ? $ENV{_X_AMZN_TRACE_ID} = $trace : delete $ENV{_X_AMZN_TRACE_ID};
     my $event = length $body ? json(UnmarshalError => decode => $body) : undef;
     my $answer = $handler->($event, bless {

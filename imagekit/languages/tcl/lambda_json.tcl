@@ -4,10 +4,13 @@
 # string, array and object write texts: lambda::object name [lambda::string $name] tags [lambda::array $n [lambda::string x]].
 namespace eval lambda {
     namespace export decode string array object
+    variable decoded {}
 }
 
-# A value of a text, the whole of it; raises {JSON} with what is wrong and where.
+# A value of a text, the whole of it; raises {JSON} with what is wrong and where. The event has been decoded already.
 proc lambda::decode {text} {
+    variable decoded
+    if {$decoded ne "" && [lindex $decoded 0] eq $text} { return [lindex $decoded 1] }
     lassign [Value $text [Skip $text 0] 0] value at
     set at [Skip $text $at]
     if {$at < [::string length $text]} { Broken "more than one value" $at }

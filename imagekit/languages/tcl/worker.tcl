@@ -1,6 +1,6 @@
 # Answers Lambda's events with a Tcl handler, over frames v1 (docs/frames.md).
 #
-# _HANDLER is "file.proc". The proc gets the event, a JSON text, and a context: a dict with aws_request_id, deadline_ms and
+# _HANDLER is "file.proc". The proc gets the event, a JSON text that lambda::decode has taken, and a context: a dict with aws_request_id, deadline_ms and
 # so on. What it returns is the answer, a JSON text; with `return -content_type TYPE $bytes` it is these bytes. What it
 # yields is streamed as bytes, in HTTP after `lambda::http STATUS name value ...`. lambda::decode, lambda::string and others
 # are JSON (lambda_json.tcl), lambda::remaining $context the milliseconds left. The proc after_restore, if there is one, is
@@ -64,8 +64,8 @@ proc lambda::Fail {frame message options args} {
 proc lambda::Handler {} {
     variable root
     set handler [expr {[info exists ::env(_HANDLER)] ? $::env(_HANDLER) : ""}]
-    if {![regexp {^(.+)\.([^.]+)$} $handler all path name]} {
-        Fault Runtime.MalformedHandlerName "the handler is not of the form file.proc"
+    if {![regexp {^(.+)\.([^./]+)$} $handler all path name]} {
+        Fault Runtime.MalformedHandlerName "the handler '$handler' is not of the form file.proc"
     }
     set file [file join $root $path.tcl]
     if {![file isfile $file] || ![file readable $file]} { Fault Runtime.ImportModuleError "there is no readable file $file" }
@@ -92,19 +92,26 @@ proc lambda::Bytes {text} {
 
 # The coroutine of an event: every yield in the handler is a piece of the answer.
 proc lambda::Event {handler event context} {
-    variable code [catch {$handler $event $context} result options]
+    variable decoded
+    variable code [catch {
+        if {[catch {decode $event} value]} { Fault Runtime.UnmarshalError "the event is not JSON: $value" }
+        set decoded [list $event $value]
+        $handler $event $context
+    } result options]
     variable ended [list $result $options]
 }
 
 proc lambda::Invoke {handler body id args} {
     variable type application/octet-stream
     variable ended {}
+    variable decoded {}
     variable code
     lassign [lmap field $args { Field $field }] deadline arn trace tenant identity client
-    set ::env(_X_AMZN_TRACE_ID) $trace
+    set event [expr {$body eq "" ? "null" : [encoding convertfrom utf-8 $body]}]
+    if {$trace eq ""} { unset -nocomplain ::env(_X_AMZN_TRACE_ID) } else { set ::env(_X_AMZN_TRACE_ID) $trace }
     set context [dict create aws_request_id [Field $id] deadline_ms $deadline invoked_function_arn $arn trace_id $trace \
         tenant_id $tenant identity $identity client_context $client {*}$lambda::environment]
-    set piece [coroutine Step Event $handler [encoding convertfrom utf-8 $body] $context]
+    set piece [coroutine Step Event $handler $event $context]
     for {set streams 0} {[info commands [namespace current]::Step] ne ""} {set piece [Step]} {
         if {!$streams} { Send STREAM "" $id $type }
         set streams 1

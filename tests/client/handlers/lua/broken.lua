@@ -1,0 +1,3 @@
+function same(event) return event end
+
+error("broken at load")

@@ -1,0 +1,8 @@
+<?php
+
+function same($event)
+{
+    return $event;
+}
+
+throw new DomainException("broken at load");

@@ -1,0 +1,9 @@
+<?php
+
+function same($event)
+{
+    return $event;
+}
+
+fwrite(STDERR, "exits at load\n");
+exit(3);

@@ -1,0 +1,3 @@
+same <- function(event, context) event
+
+stop("broken at load")

@@ -1,0 +1,4 @@
+same <- function(event, context) event
+
+message("exits at load")
+quit("no", 3)

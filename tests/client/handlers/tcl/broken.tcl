@@ -1,0 +1,3 @@
+proc same {event context} { return $event }
+
+error "broken at load"

@@ -1,0 +1,4 @@
+proc same {event context} { return $event }
+
+puts stderr "exits at load"
+exit 3
