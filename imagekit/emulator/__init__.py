@@ -1,0 +1,1 @@
+"""Lambda on this machine: the Runtime API and what stands before it, and the runners that confine a function."""
