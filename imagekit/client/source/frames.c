@@ -22,10 +22,22 @@ static bool is_upper(struct span name) {
     return name.size > 0;
 }
 
-static bool is_printable(struct span line) {
-    for (size_t i = 0; i < line.size; i++)
+static int hex_value(char byte) {
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    if (byte >= 'A' && byte <= 'F')
+        return byte - 'A' + 10;
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+/* Printable ASCII, and behind every percent sign two hexadecimal digits. */
+static bool is_encoded(struct span line) {
+    for (size_t i = 0; i < line.size; i++) {
         if (line.at[i] < ' ' || line.at[i] > '~')
             return false;
+        if (line.at[i] == '%' && (i + 2 >= line.size || hex_value(line.at[i + 1]) < 0 || hex_value(line.at[i + 2]) < 0))
+            return false;
+    }
     return true;
 }
 
@@ -59,7 +71,7 @@ bool frame_parse(struct span line, struct frame *frame) {
     struct span rest = line;
     struct span name, size;
     *frame = (struct frame){0};
-    if (line.size == 0 || line.size >= FRAME_LINE_LIMIT || !is_printable(line))
+    if (line.size == 0 || line.size >= FRAME_LINE_LIMIT || !is_encoded(line))
         return false;
     if (!cut_field(&rest, &name) || !is_upper(name) || !cut_field(&rest, &size) || !parse_size(size, &frame->size))
         return false;
@@ -89,21 +101,12 @@ void frame_add_field(struct buffer *line, struct span value) {
     line->end += (size_t)(at - out);
 }
 
-static int hex_value(char byte) {
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
 struct span frame_decode(struct span field, char *room, size_t size) {
     size_t used = 0;
-    for (size_t i = 0; i < field.size && used < size; i++, used++) {
-        int high = field.at[i] == '%' && i + 2 < field.size ? hex_value(field.at[i + 1]) : -1;
-        int low = high < 0 ? -1 : hex_value(field.at[i + 2]);
-        room[used] = low < 0 ? field.at[i] : (char)(high * 16 + low);
-        i += low < 0 ? 0 : 2;
+    for (size_t i = 0; i < field.size && used < size; i++) {
+        bool encoded = field.at[i] == '%';
+        room[used++] = encoded ? (char)(hex_value(field.at[i + 1]) * 16 + hex_value(field.at[i + 2])) : field.at[i];
+        i += encoded ? 2 : 0;
     }
     return (struct span){room, used};
 }

@@ -29,7 +29,7 @@ struct frame {
 bool frame_parse(struct span line, struct frame *frame);
 /* Adds a space and the value, percent-encoded; `-` when it is absent or empty. */
 void frame_add_field(struct buffer *line, struct span value);
-/* Decodes a field; text that is not percent-encoded properly stays as it is. */
+/* Decodes a field of a line that frame_parse took, as much as there is room for. */
 struct span frame_decode(struct span field, char *room, size_t size);
 /* Whether it is letters as in `Function.ValueError`, which Lambda takes (docs/frames.md). */
 bool frame_is_error_type(struct span type);

@@ -96,8 +96,10 @@ static void begin_stream_frame(struct worker *worker) {
 
 static void begin_answer(struct worker *worker) {
     struct invocation *invocation = worker->answered;
-    bool open = invocation->phase == PHASE_OPEN || invocation->phase == PHASE_RECEIVING;
-    if (!open || invocation->held) {
+    bool streaming = invocation->phase == PHASE_STREAMING || invocation->phase == PHASE_DISCARDING;
+    if (streaming) {
+        worker_protocol_error(worker, "the worker answered an event whose stream has not ended", worker->frame.first);
+    } else if (invocation->held) {
         worker->answered = NULL;
         drop(worker);
     } else if (worker->frame.type == FRAME_ERR) {
@@ -123,8 +125,8 @@ static void say_ready(struct worker *worker) {
 
 static void begin_frame(struct worker *worker) {
     enum frame_type type = worker->frame.type;
-    struct span field = frame_decode(worker->frame.second, worker->field, sizeof worker->field);
-    worker->field_size = field.size;
+    struct span field = type == FRAME_INITERR ? worker->frame.first : worker->frame.second; /* it is about no id */
+    worker->field_size = frame_decode(field, worker->field, sizeof worker->field).size;
     worker->left = worker->frame.size;
     worker->sink = type == FRAME_INITERR ? SINK_TEXT : SINK_NONE;
     worker->answered = NULL;
@@ -135,9 +137,12 @@ static void begin_frame(struct worker *worker) {
     if (type < FRAME_OK)
         return;
     worker->answered = worker->state == WORKER_ENDING ? NULL : find(worker, worker->frame.first);
-    if (worker->answered == NULL)
+    if (worker->answered == NULL) {
         drop(worker);
-    else if (type == FRAME_DATA || type == FRAME_END || type == FRAME_FAIL)
+        return;
+    }
+    worker->dropped_size = 0;
+    if (type == FRAME_DATA || type == FRAME_END || type == FRAME_FAIL)
         begin_stream_frame(worker);
     else
         begin_answer(worker);

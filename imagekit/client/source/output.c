@@ -17,6 +17,7 @@ static void writable(struct source *source, uint32_t events);
 static struct source source = {.fd = STDERR_FILENO, .ready = writable};
 static enum { PLAIN, SOCKET, NONBLOCKING, CLOSED } kind;
 static struct buffer kept;
+static bool in_line; /* what was written last ends in the middle of a line */
 static void (*when_ready)(void);
 
 /* The worker has the same open file for its stdout, so O_NONBLOCK must not be set on it: the client opens the pipe or the
@@ -69,12 +70,17 @@ static void keep(struct span bytes) {
 }
 
 void output_write(struct span bytes) {
+    if (bytes.size > 0)
+        in_line = bytes.at[bytes.size - 1] != '\n';
     keep(output_takes() ? span_from(bytes, write_now(bytes)) : bytes);
 }
 
 void output_line(struct span line) {
-    if (buffer_size(&kept) + line.size <= KEPT_LIMIT)
-        output_write(line);
+    if (buffer_size(&kept) + line.size > KEPT_LIMIT)
+        return;
+    if (in_line)
+        output_write(SPAN("\n"));
+    output_write(line);
 }
 
 static void write_kept(void) {

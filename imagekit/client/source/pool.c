@@ -160,21 +160,29 @@ static void fail_waiting(struct client *client, struct span type, struct span bo
         reply_error(client->waiting, type, body);
 }
 
+/* Until the restore is over, what fails is the initialisation. */
+static struct span start_error_path(const struct client *client) {
+    bool restored = client->stage == STAGE_RESTORING && client->invocations[0].phase != PHASE_ASKING;
+    return restored ? SPAN("restore/error") : SPAN("init/error");
+}
+
 void pool_start_failed(struct client *client, struct span type, struct span body, struct span message) {
-    bool starting = client->stage == STAGE_STARTING;
+    struct span path = start_error_path(client);
+    bool serving = client->stage == STAGE_SERVING;
     if (client->stage >= STAGE_LEAVING)
         return;
-    if (client->stage == STAGE_SERVING && ++client->failed_starts < FAILED_STARTS) {
+    if (serving && ++client->failed_starts < FAILED_STARTS) {
         log_line(LOG_ERROR, (struct span){0}, "the worker did not start again: %.*s", PRINTED(message));
         return;
     }
-    if (client->stage == STAGE_SERVING) {
+    client->stage = STAGE_LEAVING; /* nothing is started any more while this is reported */
+    if (serving) {
         log_line(LOG_ERROR, (struct span){0}, "the worker did not start %u times in a row: %.*s", FAILED_STARTS,
                  PRINTED(message));
         fail_waiting(client, type, body);
     } else {
         log_line(LOG_ERROR, (struct span){0}, "initialisation failed: %.*s", PRINTED(message));
-        reply_start_error(&client->invocations[0], starting ? SPAN("init/error") : SPAN("restore/error"), type, body);
+        reply_start_error(&client->invocations[0], path, type, body);
     }
     pool_leave(client);
 }
