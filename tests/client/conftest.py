@@ -23,15 +23,14 @@ def api() -> Iterator[RuntimeApi]:
 @pytest.fixture(params=[pytest.param(name, marks=[] if name == NATIVE else pytest.mark.real) for name in QEMU])
 def architecture(request: pytest.FixtureRequest) -> str:
     """This machine's own; the other one is emulated."""
-    name: str = request.param
-    if not (CHECKOUT / "imagekit/client/bin" / name / "bootstrap").exists():
-        missing("the runtime client was not built: pip install --editable . does it")
-    return name
+    return str(request.param)
 
 
 @pytest.fixture
 def client(architecture: str, api: RuntimeApi, tmp_path: Path) -> Iterator[Client]:
     """The client, not started yet."""
+    if not (CHECKOUT / "imagekit/client/bin" / architecture / "bootstrap").exists():
+        missing("the runtime client was not built: pip install --editable . does it")
     made = Client(tmp_path, architecture, api)
     yield made
     made.finish()

@@ -305,7 +305,7 @@ def test_a_flood_of_logs_is_passed_on_and_held_nowhere(client: Client, size: int
     )
     client.serves()
     assert os.path.getsize(client.folder / "err") == size
-    assert client.resident() < 2000
+    assert client.holds_less_than(2000)
 
 
 def test_a_log_that_nobody_reads_blocks_no_event(client: Client) -> None:

@@ -8,13 +8,14 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.client.running import Client
+from tests.client.running import NATIVE, Client
 from tests.client.workers import WORKERS
 from tests.real.conftest import emulators
 from tests.support.runtime_api import LARGEST_ANSWER
@@ -42,12 +43,16 @@ def _listens(port: int) -> bool:
 
 
 @pytest.fixture
-def run(client: Client, architecture: str, emulators: dict[str, bytes]) -> Iterator[Callable[[str], Invoke]]:
+def architecture() -> str:
+    """It starts programs of this machine only."""
+    return NATIVE
+
+
+@pytest.fixture
+def run(client: Client, emulators: dict[str, bytes]) -> Iterator[Callable[[str], Invoke]]:
     """Start the emulator, which starts the client, which starts a Perl worker with this handler."""
-    if client.emulated:
-        pytest.skip("the emulator starts programs of its own architecture")
     program = client.folder / "aws-lambda-rie"
-    program.write_bytes(emulators[_NAMES[architecture]])
+    program.write_bytes(emulators[_NAMES[NATIVE]])
     program.chmod(0o755)
     started: list[subprocess.Popen[bytes]] = []
 
@@ -70,8 +75,12 @@ def run(client: Client, architecture: str, emulators: dict[str, bytes]) -> Itera
         url = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
 
         def invoke(body: bytes) -> bytes:
-            with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as answer:
-                return bytes(answer.read())
+            try:
+                with urllib.request.urlopen(urllib.request.Request(url, body), timeout=30) as answer:
+                    return bytes(answer.read())
+            except urllib.error.HTTPError as refused:  # so it tells a failed initialisation
+                with refused:
+                    return refused.read()
 
         return invoke
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -13,7 +14,11 @@ _SLEEPS = "import time\nready()\nfor event in frames():\n    time.sleep(60)"
 
 
 def test_sigterm_is_the_end_of_file_for_a_worker(client: Client) -> None:
-    client.script("signal.signal(signal.SIGTERM, signal.SIG_IGN)" + ECHO + 'sys.stderr.write("the end of file\\n")\nsys.stderr.flush()\n')
+    client.script(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+        + ECHO
+        + 'sys.stderr.write("the end of file\\n")\nsys.stderr.flush()\n'
+    )
     client.serves()
     client.api.wait_idle()
     assert client.terminate() == 0
@@ -50,7 +55,7 @@ def test_sigterm_waits_no_longer_than_lambda_does(client: Client) -> None:
     began = time.monotonic()
     assert client.terminate() == 0
     assert 0.1 < time.monotonic() - began < 0.6
-    assert client.processes() == []
+    assert client.is_alone()
 
 
 def test_sigterm_in_the_initialisation_ends_it(client: Client) -> None:
@@ -179,3 +184,20 @@ def test_a_report_that_nobody_takes_still_ends_the_client(client: Client) -> Non
     assert client.wait() == 1
     client.may_tell()
     assert len(client.api.of_kind("init_error")) == 1
+
+
+@pytest.mark.parametrize("ended", [False, True], ids=["kept", "ended"])
+def test_a_freeze_loses_no_event(client: Client, ended: bool) -> None:
+    """Between events nothing runs; the connection may be gone when the environment is thawed."""
+    client.script(ECHO)
+    for number in range(3):
+        client.serves()
+        client.api.wait_idle()
+        client.process.send_signal(signal.SIGSTOP)
+        if ended:
+            client.api.add(Reply(cut=0))
+        event = Event(body=b"%d" % number)
+        client.api.add(event)
+        time.sleep(0.1)
+        client.process.send_signal(signal.SIGCONT)
+        assert client.api.answer(event).body == event.body

@@ -4,45 +4,43 @@ from __future__ import annotations
 
 import pytest
 
-from tests.client.running import ECHO, Client
+from tests.client.running import ECHO, NATIVE, Client
 
 
 @pytest.fixture
-def native(client: Client) -> Client:
+def architecture() -> str:
     """Memory of an emulated program is the emulator's."""
-    if client.emulated:
-        pytest.skip("the emulator's memory says nothing about the client's")
-    return client
+    return NATIVE
 
 
-def test_idle_it_needs_less_than_half_a_megabyte(native: Client) -> None:
-    native.script(ECHO)
+def test_idle_it_needs_less_than_half_a_megabyte(client: Client) -> None:
+    client.script(ECHO)
     for _ in range(20):
-        native.serves(b"x" * 1000)
-    native.api.wait_idle()
-    assert native.resident() <= 512
+        client.serves(b"x" * 1000)
+    client.api.wait_idle()
+    assert client.resident() <= 512
 
 
-def test_large_buffers_are_given_back(native: Client) -> None:
-    native.script(ECHO)
+def test_large_buffers_are_given_back(client: Client) -> None:
+    client.script(ECHO)
     for _ in range(3):
-        assert native.serves(b"x" * 6_000_000).size == 6_000_000
-    native.api.wait_idle()
-    assert native.resident() <= 1024
+        assert client.serves(b"x" * 6_000_000).size == 6_000_000
+    client.api.wait_idle()
+    assert client.resident() <= 1024
 
 
 @pytest.mark.parametrize("events", [1_000, pytest.param(30_000, marks=pytest.mark.real)])
-def test_many_events_leave_nothing_behind(native: Client, events: int) -> None:
-    native.may_lose = True  # requests are forgotten on the way
-    native.script(ECHO)
+def test_many_events_leave_nothing_behind(client: Client, events: int) -> None:
+    client.may_lose = True  # requests are forgotten on the way
+    client.script(ECHO)
     for _ in range(100):
-        native.serves()
-    native.api.wait_idle()
-    memory, descriptors = native.resident(), native.descriptors()
+        client.serves()
+    client.api.wait_idle()
+    memory, descriptors = client.resident(), client.descriptors()
     for _ in range(events // 1000):
         for _ in range(1000):
-            native.serves(b"{}")
-        native.api.requests.clear()
-    native.api.wait_idle()
-    assert native.resident() <= memory + 64
-    assert native.descriptors() == descriptors
+            client.serves(b"{}")
+        client.api.requests.clear()
+    client.api.wait_idle()
+    assert client.resident() <= memory + 64
+    assert client.descriptors() == descriptors

@@ -172,7 +172,7 @@ def test_a_caller_that_takes_nothing_stops_the_worker(client: Client) -> None:
         seen = now
         time.sleep(0.2)
     assert int(seen) < 1500
-    assert client.resident() < 3000
+    assert client.holds_less_than(3000)
     client.api.resume.set()
     assert client.api.answer(event).size == 20_000_000
 

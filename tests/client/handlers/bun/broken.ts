@@ -1,0 +1,2 @@
+throw new TypeError('broken at load');
+export const same = (event: unknown): unknown => event;

@@ -1,0 +1,6 @@
+# frozen_string_literal: true
+
+warn 'exits at load'
+exit 3
+
+def same(event:, context:) = event
