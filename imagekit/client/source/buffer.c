@@ -20,7 +20,7 @@ size_t buffer_spare(const struct buffer *buffer) {
 static void grow(struct buffer *buffer, size_t wanted) {
     size_t capacity = buffer->capacity < SMALLEST ? SMALLEST : buffer->capacity;
     while (capacity < wanted)
-        capacity = capacity > wanted / 2 ? wanted : capacity * 2;
+        capacity *= 2;
     char *bytes = realloc(buffer->bytes, capacity);
     if (bytes == NULL)
         abort(); /* without memory there is nothing left that could be said about it */

@@ -34,6 +34,7 @@ struct invocation {
     struct buffer event;  /* the body, when it is complete or came in chunks; before, it is in connection.in */
     uint64_t size;        /* of the body */
     uint64_t unfed;       /* how much of the body the worker has not taken */
+    size_t ahead;         /* how much of it is read at once */
     bool complete;        /* the body has come */
     bool feeding;         /* it is in the worker's queue */
     bool waiting;         /* it is in the client's queue */

@@ -74,25 +74,31 @@ static const char *set_deadline_margin(struct configuration *configuration, char
     return wrong == NULL ? NULL : "deadline_margin is 0 to 900000 milliseconds";
 }
 
-static setter setter_of(struct span key) {
-    static const struct {
-        const char *key;
-        setter set;
-    } keys[] = {
-        {"mode", set_mode},
-        {"argument", set_argument},
-        {"channel", set_channel},
-        {"directory", set_directory},
-        {"variable", set_variable},
-        {"content_type", set_content_type},
-        {"max_workers", set_max_workers},
-        {"deadline_margin", set_deadline_margin},
-        {"shutdown", set_shutdown},
-    };
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
-        if (span_equal(key, span_of(keys[i].key)))
-            return keys[i].set;
-    return NULL;
+static const struct {
+    const char *name;
+    setter set;
+    bool repeats;
+} keys[] = {
+    {"mode", set_mode, false},
+    {"argument", set_argument, true},
+    {"channel", set_channel, false},
+    {"directory", set_directory, false},
+    {"variable", set_variable, true},
+    {"content_type", set_content_type, false},
+    {"max_workers", set_max_workers, false},
+    {"deadline_margin", set_deadline_margin, false},
+    {"shutdown", set_shutdown, false},
+};
+
+static const char *set(struct configuration *configuration, struct span name, char *value) {
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        if (!span_equal(name, span_of(keys[i].name)))
+            continue;
+        bool again = (configuration->keys_seen >> i & 1) != 0;
+        configuration->keys_seen |= 1U << i;
+        return again && !keys[i].repeats ? "a second time" : keys[i].set(configuration, value);
+    }
+    return "unknown key";
 }
 
 /* `value` ends with NUL, `key` does not. */
@@ -103,8 +109,7 @@ static const char *parse_line(struct configuration *configuration, struct span l
         return "a NUL byte";
     if (key.size == line.size)
         return "not key=value";
-    setter set = setter_of(key);
-    return set == NULL ? "unknown key" : set(configuration, (char *)(uintptr_t)value.at);
+    return set(configuration, key, (char *)(uintptr_t)value.at);
 }
 
 static const char *missing(const struct configuration *configuration) {

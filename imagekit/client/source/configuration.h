@@ -20,6 +20,7 @@ struct configuration {
     size_t argument_count;
     char *variables[CONFIGURATION_WORDS + 1];
     size_t variable_count;
+    unsigned keys_seen; /* a bit for each key that was there */
 };
 
 /* What is wrong with a configuration. */

@@ -8,7 +8,6 @@
 
 enum {
     LEAST_READ = 16 << 10,
-    MOST_READ = 256 << 10,
     TRIES = 10,
     FIRST_WAIT = 5, /* milliseconds, doubled each time: 2.5 seconds in all */
     SYN_RETRIES = 3, /* 15 seconds for an address that does not answer at all */
@@ -112,12 +111,10 @@ static void opened(struct connection *connection) {
 }
 
 static void read_some(struct connection *connection) {
-    size_t most = connection->window > 0 && connection->window < MOST_READ ? connection->window : MOST_READ;
-    size_t spare = buffer_spare(&connection->in);
-    /* A full read is followed by a larger one: 1 KB events never touch the memory that 6 MB events need. */
-    size_t room = spare >= LEAST_READ ? spare : connection->in.capacity < LEAST_READ ? LEAST_READ : most;
-    char *to = buffer_room(&connection->in, room);
-    ssize_t got = read(connection->source.fd, to, buffer_spare(&connection->in));
+    struct buffer *in = &connection->in;
+    bool moves = in->start > 0 && buffer_spare(in) < LEAST_READ;
+    char *to = buffer_room(in, moves || buffer_spare(in) == 0 ? LEAST_READ : 1);
+    ssize_t got = read(connection->source.fd, to, buffer_spare(in));
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {

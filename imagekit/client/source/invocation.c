@@ -14,7 +14,8 @@
 
 enum {
     READ_AHEAD = 256 << 10,   /* of a body that the worker takes more slowly than it comes */
-    KEEP_ALONE = 512 << 10,   /* memory that stays with an invocation, mostly untouched */
+    CHUNKS_AHEAD = 64 << 10,
+    KEEP_ALONE = 160 << 10, /* each of three buffers: events of 100 KB need no new memory each time */
     KEEP_AMONG_MANY = 16 << 10,
     LINE_LIMIT = FRAME_LINE_LIMIT - 64,
 };
@@ -170,7 +171,7 @@ static void receive_pieces(struct invocation *invocation) {
         if (buffer_size(&invocation->event) > HTTP_BODY_LIMIT)
             event = ANSWER_BAD;
     }
-    buffer_reset(&invocation->connection.in, READ_AHEAD + KEEP_AMONG_MANY);
+    buffer_reset(&invocation->connection.in, KEEP_ALONE);
     if (event == ANSWER_BAD)
         log_fatal("the Runtime API sent an event that is not proper HTTP (request %.*s)",
                   PRINTED(invocation_id(invocation)));
@@ -193,6 +194,7 @@ static void begin_event(struct invocation *invocation) {
     if (head->sized)
         set_line(invocation, head->size);
     invocation->phase = PHASE_RECEIVING;
+    invocation->ahead = !head->sized ? CHUNKS_AHEAD : head->size < READ_AHEAD ? (size_t)head->size : READ_AHEAD;
 }
 
 /* The restore is over: workers make themselves ready again. */
@@ -221,6 +223,8 @@ static bool receive_head(struct invocation *invocation) {
     if (event == ANSWER_HEAD)
         begin_event(invocation);
     buffer_use(in, before - rest.size);
+    if (event == ANSWER_HEAD && invocation->ahead > buffer_size(in))
+        buffer_room(in, invocation->ahead - buffer_size(in));
     return event == ANSWER_HEAD;
 }
 
@@ -305,7 +309,7 @@ static void drained(struct connection *connection) {
 
 static void unreachable(struct connection *connection) {
     (void)connection;
-    log_fatal("the Runtime API does not take connections");
+    log_fatal("the Runtime API does not take connections at %s", api_host());
 }
 
 static void push_resting(struct invocation *invocation) {

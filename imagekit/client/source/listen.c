@@ -1,6 +1,7 @@
 #include "listen.h"
 
 #include "invocation.h"
+#include "json.h"
 #include "log.h"
 #include "pool.h"
 #include "reply.h"
@@ -14,6 +15,7 @@
 
 enum {
     READ_SIZE = 64 << 10,
+    LEAST_READ = 4 << 10,
     DIRECT = 16 << 10, /* from here on a body is read to where it belongs */
     TEXT_LIMIT = 256 << 10, /* of an error */
     LAST_READS = 64,
@@ -33,7 +35,9 @@ static struct buffer *place(struct worker *worker, size_t *wanted) {
 static enum reading read_some(struct worker *worker) {
     size_t wanted;
     struct buffer *to = place(worker, &wanted);
-    char *at = buffer_room(to, wanted);
+    char *at = buffer_room(to, to == &worker->in && buffer_spare(to) >= LEAST_READ ? 1 : wanted);
+    if (to == &worker->in)
+        wanted = buffer_spare(to);
     ssize_t got = read(worker->frames.fd, at, wanted);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return READ_NOTHING;
@@ -150,7 +154,8 @@ static void begin_frame(struct worker *worker) {
 
 static void init_failed(struct worker *worker, struct span type) {
     struct span body = buffer_span(&worker->text);
-    struct span shown = span_first(body, 1000);
+    struct span message = json_member(body, SPAN("errorMessage"));
+    struct span shown = span_first(message.size > 0 ? message : body, 1000);
     if (worker->state != WORKER_STARTING) {
         worker_protocol_error(worker, "the worker said INITERR after READY", (struct span){0});
         return;

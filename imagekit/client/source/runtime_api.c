@@ -4,12 +4,18 @@
 
 enum { HOST_LIMIT = 300 };
 
+static const char *said_host;
 static char common[HOST_LIMIT + 64]; /* the end of the first line, and what every request says */
 static char next_request[sizeof common + 64];
 
 void api_set_host(const char *host) {
+    said_host = host;
     snprintf(common, sizeof common, " HTTP/1.1\r\nHost: %.*s\r\nUser-Agent: imagekit/" VERSION "\r\n", HOST_LIMIT, host);
     snprintf(next_request, sizeof next_request, "GET /2018-06-01/runtime/invocation/next%s\r\n", common);
+}
+
+const char *api_host(void) {
+    return said_host;
 }
 
 void api_ask_next(struct connection *connection) {

@@ -9,6 +9,7 @@ enum { API_ANSWER_LIMIT = 6 * 1024 * 1024 + 100 };
 
 /* `host` as in AWS_LAMBDA_RUNTIME_API. */
 void api_set_host(const char *host);
+const char *api_host(void);
 /* Asks for the next event; there is no limit of time, since an environment may be frozen for hours. */
 void api_ask_next(struct connection *connection);
 /* SnapStart: asks to be told when it was restored. */
