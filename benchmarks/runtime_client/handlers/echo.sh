@@ -1,0 +1,1 @@
+handler() { printf '%s' "$1"; }
