@@ -1,10 +1,10 @@
 -- Answers Lambda's events with a Lua handler, over frames v1 (docs/frames.md).
 --
 -- _HANDLER is "file.function": a function of the table that the file returns, or a global one. It gets the event, decoded,
--- and a context with aws_request_id, get_remaining_time_in_millis() and so on. What it returns is sent as JSON, or byte for
--- byte when it returns a content type too. What it yields (coroutine.yield) is streamed; the first piece may be a table,
--- {statusCode = ..., headers = ...}, for HTTP. after_restore() is called after a SnapStart restore. null and empty arrays:
--- require "lambda_json". Lua cannot set the environment: os.getenv knows _X_AMZN_TRACE_ID, programs that it starts do not.
+-- and a context with aws_request_id, get_remaining_time_in_millis() and so on. What it returns is sent as JSON, but what
+-- context.bytes(text, content_type) makes as it is. What it yields (coroutine.yield) is streamed; the first piece may be a
+-- table, {statusCode = ..., headers = ...}, for HTTP. after_restore() is called after a SnapStart restore. For null and empty
+-- arrays: require "lambda_json". Lua cannot set the environment: os.getenv knows _X_AMZN_TRACE_ID, programs do not.
 local root, here = os.getenv("LAMBDA_TASK_ROOT") or ".", arg[0]:match("^(.*)/") or "."
 local rocks = root .. "/lua_modules/%s/lua/" .. _VERSION:match("%d.%d") .. "/?"
 package.path = root .. "/?.lua;" .. root .. "/?/init.lua;" .. rocks:format("share") .. ".lua;" .. rocks:format("share")
@@ -48,16 +48,15 @@ local function fail(frame, id, problem, stack)
   if id then send(frame, body, id, counted) else send(frame, body, counted) end
 end
 
--- Calls what the user wrote, in a coroutine: what it yields goes to `piece`. Returns its results, or nil, error, stack.
+-- Calls what the user wrote, in a coroutine: what it yields goes to `piece`. Returns true and its result, or false, error, stack.
 local function run(piece, called, ...)
   local thread = coroutine.create(called)
-  local done, result, more = coroutine.resume(thread, ...)
+  local done, result = coroutine.resume(thread, ...)
   while done and coroutine.status(thread) == "suspended" do
     done, result = pcall(piece, result)
-    if done then done, result, more = coroutine.resume(thread) end
+    if done then done, result = coroutine.resume(thread) end
   end
-  if done then return true, result, more end
-  return false, result, debug.traceback(thread)
+  return done, result, not done and debug.traceback(thread) or nil
 end
 
 local function handler()
@@ -74,7 +73,7 @@ local function handler()
   local found = type(module) == "table" and module or _G
   local called = found[name] or _G[name]
   if type(called) ~= "function" then fault("Runtime.HandlerNotFound", file .. " has no function " .. name) end
-  return called, found.after_restore or _G.after_restore or function() end
+  return {called, found.after_restore or _G.after_restore or function() end}
 end
 
 local function field(text)
@@ -91,12 +90,17 @@ local environment = {function_name = "FUNCTION_NAME", function_version = "FUNCTI
   memory_limit_in_mb = "FUNCTION_MEMORY_SIZE", log_group_name = "LOG_GROUP_NAME", log_stream_name = "LOG_STREAM_NAME"}
 for name, variable in pairs(environment) do environment[name] = getenv("AWS_LAMBDA_" .. variable) end
 
+local Bytes = {}
+
 local function context(id, deadline, arn, tenant, identity, client)
   local told = {aws_request_id = field(id), deadline_ms = tonumber(deadline) or 0, invoked_function_arn = field(arn),
     trace_id = trace, tenant_id = field(tenant), identity = field(identity), client_context = field(client)}
   told.identity = told.identity and json.decode(told.identity)
   told.client_context = told.client_context and json.decode(told.client_context)
   for name, value in pairs(environment) do told[name] = value end
+  function told.bytes(text, content_type)
+    return setmetatable({tostring(text), content_type or "application/octet-stream"}, Bytes)
+  end
   -- Lua's own clock has whole seconds.
   function told.get_remaining_time_in_millis()
     local clock = io.popen("date +%s%3N")
@@ -118,25 +122,26 @@ local function invoke(called, body, id, deadline, arn, traced, ...)
     streams = true
     send("DATA", http and json.encode(text) .. ("\0"):rep(8) or tostring(text), id)
   end
-  local done, result, more = run(piece, function(...)
+  local done, result, stack = run(piece, function(...)
     local event = #body > 0 and json_or_fault("Runtime.UnmarshalError", json.decode, body) or nil
-    local answer, content_type = called(event, ...)
-    if streams or content_type then return answer, content_type end
-    return json_or_fault("Runtime.MarshalError", json.encode, answer), "-"
+    local answer = called(event, ...)
+    if streams or getmetatable(answer) == Bytes then return answer end
+    return {json_or_fault("Runtime.MarshalError", json.encode, answer), "-"}
   end, context(id, deadline, arn, ...))
-  if not done then fail(streams and "FAIL" or "ERR", id, result, more)
+  if not done then fail(streams and "FAIL" or "ERR", id, result, stack)
   elseif streams then send("END", "", id)
-  else send("OK", tostring(result), id, more) end
+  else send("OK", result[1], id, (result[2]:gsub("[^!-$&-~]", function(c) return ("%%%02X"):format(c:byte()) end))) end
 end
 
 local nothing = function() end
-local done, called, after_restore = run(nothing, handler)
-if not done then
-  local text = type(called) == "string" and called or ""
-  if text:find("module '[^']+' not found") then called = {errorType = "Runtime.ImportModuleError", errorMessage = text} end
-  fail("INITERR", nil, called, after_restore)
+local loaded, made, stack = run(nothing, handler)
+if not loaded then
+  local text = type(made) == "string" and made or ""
+  if text:find("module '[^']+' not found") then made = {errorType = "Runtime.ImportModuleError", errorMessage = text} end
+  fail("INITERR", nil, made, stack)
   os.exit(1, true)
 end
+local called, after_restore = made[1], made[2]
 send("READY", "")
 for line in input:lines() do
   local fields = {}
@@ -148,7 +153,7 @@ for line in input:lines() do
     invoke(called, body, table.unpack(fields, 3, 10))
   elseif fields[1] == "RESTORE" then
     math.randomseed() -- restored copies of one snapshot must not draw the same numbers
-    local restored, problem, stack = run(nothing, after_restore)
-    if restored then send("READY", "") else fail("INITERR", nil, problem, stack) end
+    local restored, problem, calls = run(nothing, after_restore)
+    if restored then send("READY", "") else fail("INITERR", nil, problem, calls) end
   end
 end

@@ -60,7 +60,8 @@ sub handler {
         or fault('Runtime.ImportModuleError', "there is no readable handler file $root/$path.pl");
     if (!defined load($file) and $@) {
         fault('Runtime.ImportModuleError',   $@) if $@ =~ /^Can't locate \S+ in \@INC/;
-        fault('Runtime.UserCodeSyntaxError', $@) if $@ =~ /^syntax error|compilation errors/m;
+        fault('Runtime.UserCodeSyntaxError', $@) 
+            if $@ =~ /^(?:syntax error|Global symbol|Bareword|Missing right|Unmatched|Unrecognized|Can't find)|compilation errors/m;
         die $@;
     }
     defined &{"main::$function"} or fault('Runtime.HandlerNotFound', "$file has no function $function");

@@ -10,7 +10,8 @@ foreach channel {stdout stderr} { fconfigure $channel -encoding utf-8 -buffering
 source [file join [file dirname [info script]] lambda_json.tcl]
 
 namespace eval lambda {
-    variable root [expr {[info exists env(LAMBDA_TASK_ROOT)] ? $env(LAMBDA_TASK_ROOT) : [pwd]}]
+    variable root [pwd]
+    if {[info exists env(LAMBDA_TASK_ROOT)]} { set root $env(LAMBDA_TASK_ROOT) }
     variable type
     lassign [split $env(IMAGEKIT_FDS) ,] in out
     set in [open /proc/self/fd/$in r]
@@ -19,7 +20,10 @@ namespace eval lambda {
     foreach {name variable} {
         function_name FUNCTION_NAME function_version FUNCTION_VERSION memory_limit_in_mb FUNCTION_MEMORY_SIZE
         log_group_name LOG_GROUP_NAME log_stream_name LOG_STREAM_NAME
-    } { lappend environment $name [expr {[info exists env(AWS_LAMBDA_$variable)] ? $env(AWS_LAMBDA_$variable) : ""}] }
+    } {
+        lappend environment $name
+        if {[info exists env(AWS_LAMBDA_$variable)]} { lappend environment $env(AWS_LAMBDA_$variable) } else { lappend environment "" }
+    }
     foreach channel [list $in $out] { fconfigure $channel -translation binary -buffering full -buffersize 65536 }
 }
 
@@ -50,11 +54,12 @@ proc lambda::Fail {frame message options args} {
         set counted $type
         set stack {}
     } else {
-        set type [expr {$code eq "NONE" ? "Error" : [lindex $code 0]}]
+        set type [lindex $code 0]
+        if {$type eq "NONE"} { set type Error }
         set counted Function.$type
         set stack [regexp -all -inline -line {\((?:procedure|file) .* line \d+\)} [dict get $options -errorinfo]]
     }
-    set lines [lmap line $stack { expr {[::string match {*"*lambda::*} $line] ? [continue] : [string $line]} }]
+    set lines [lmap line $stack { if {[::string match {*"*lambda::*} $line]} { continue }; string $line }]
     set error [object errorType [string $type] errorMessage [string $message] stackTrace [array {*}$lines]]
     set counted [expr {[regexp {^[A-Z][a-z]+\.[A-Z][A-Za-z]*$} $counted] ? $counted : "-"}]
     Send $frame [encoding convertto utf-8 $error] {*}$args $counted
@@ -63,7 +68,8 @@ proc lambda::Fail {frame message options args} {
 # The name of the user's proc.
 proc lambda::Handler {} {
     variable root
-    set handler [expr {[info exists ::env(_HANDLER)] ? $::env(_HANDLER) : ""}]
+    set handler ""
+    if {[info exists ::env(_HANDLER)]} { set handler $::env(_HANDLER) }
     if {![regexp {^(.+)\.([^./]+)$} $handler all path name]} {
         Fault Runtime.MalformedHandlerName "the handler '$handler' is not of the form file.proc"
     }
@@ -87,7 +93,8 @@ proc lambda::Field {text} {
 }
 
 proc lambda::Bytes {text} {
-    return [expr {[regexp {[^\u0000-\u00ff]} $text] ? [encoding convertto utf-8 $text] : $text}]
+    if {[regexp {[^\u0000-\u00ff]} $text]} { set text [encoding convertto utf-8 $text] }
+    return $text
 }
 
 # The coroutine of an event: every yield in the handler is a piece of the answer.
@@ -107,7 +114,8 @@ proc lambda::Invoke {handler body id args} {
     variable decoded {}
     variable code
     lassign [lmap field $args { Field $field }] deadline arn trace tenant identity client
-    set event [expr {$body eq "" ? "null" : [encoding convertfrom utf-8 $body]}]
+    # Not with expr, which would make 1.0 of 1.00.
+    if {$body eq ""} { set event null } else { set event [encoding convertfrom utf-8 $body] }
     if {$trace eq ""} { unset -nocomplain ::env(_X_AMZN_TRACE_ID) } else { set ::env(_X_AMZN_TRACE_ID) $trace }
     set context [dict create aws_request_id [Field $id] deadline_ms $deadline invoked_function_arn $arn trace_id $trace \
         tenant_id $tenant identity $identity client_context $client {*}$lambda::environment]
@@ -121,7 +129,8 @@ proc lambda::Invoke {handler body id args} {
     if {$code == 1} { return [Fail [expr {$streams ? "FAIL" : "ERR"}] $result $options $id] }
     if {$streams} { return [Send END "" $id] }
     if {[dict exists $options -content_type]} { return [Send OK [Bytes $result] $id [dict get $options -content_type]] }
-    Send OK [encoding convertto utf-8 [expr {$result eq "" ? "null" : $result}]] $id
+    if {$result eq ""} { set result null }
+    Send OK [encoding convertto utf-8 $result] $id
 }
 
 proc lambda::Restored {} {

@@ -56,10 +56,10 @@ end
 
 function cases.invalid() return {["a function"] = print} end
 
-function cases.whole_range()
+function cases.whole_range(_, context)
   local bytes = {}
   for byte = 0, 255 do bytes[#bytes + 1] = string.char(byte) end
-  return table.concat(bytes), "application/octet-stream"
+  return context.bytes(table.concat(bytes))
 end
 
 function cases.stream(event)

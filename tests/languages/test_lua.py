@@ -1,0 +1,126 @@
+"""What Lua's worker makes of Lua, and the JSON that it brings."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.languages.conftest import Drive
+
+pytestmark = pytest.mark.real
+
+
+def handle(code: str) -> dict[str, str]:
+    return {"app.lua": f"local json = require 'lambda_json'\nfunction handle(event, context) {code} end\n"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a":[1,2.0,-1.5,1e+300,0.1],"b":{}}',
+        '["é","😀","\\u0000\\u001f","\\"\\\\"]',
+        "[[],[null,null],{}]",
+        "[9223372036854775807,-9223372036854775808]",
+        '""',
+        "[true,false]",
+    ],
+)
+def test_json_stays_what_it_is(drive: Drive, text: str) -> None:
+    driven = drive("lua", handle("return event"), "app.handle")
+    driven.frame()
+    answer = json.loads(driven.ask("1", text.encode()).body)
+    assert answer == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "means"), [('"\\ud83d\\ude00"', "😀"), ('"\\ud83d"', "\ufffd"), ('"\\u00e9\\/"', "é/")]
+)
+def test_escapes_are_the_letters_that_they_stand_for(drive: Drive, text: str, means: str) -> None:
+    driven = drive("lua", handle("return event"), "app.handle")
+    driven.frame()
+    assert json.loads(driven.ask("1", text.encode()).body) == means
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[1,]", '{"a"}', '{"a":1,}', "01", "1.", ".5", "+1", "tru", "[1] 2", '"\t"', '"\\x"', '"', "-", "{1:2}", "nan"],
+)
+def test_what_is_no_json_is_refused(drive: Drive, text: str) -> None:
+    driven = drive("lua", handle("return event"), "app.handle")
+    driven.frame()
+    assert driven.ask("1", text.encode()).fields == ("1", "Runtime.UnmarshalError")
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("return {}", "{}"),
+        ("return json.array()", "[]"),
+        ("return {1, {2}}", "[1,[2]]"),
+        ("return json.null", "null"),
+        ("return", "null"),
+        ("return {a = json.null}", '{"a":null}'),
+        ("return event == json.null", "true"),
+    ],
+)
+def test_tables_are_arrays_or_objects(drive: Drive, code: str, text: str) -> None:
+    driven = drive("lua", handle(code), "app.handle")
+    driven.frame()
+    assert driven.ask("1", b"null").body.decode() == text
+
+
+@pytest.mark.parametrize("value", ["0/0", "print", "{[1] = 1, a = 2}", "{[1] = 1, [5] = 2}", "'\\xff'", "1e308 * 10"])
+def test_what_json_has_not_is_an_error(drive: Drive, value: str) -> None:
+    driven = drive("lua", handle(f"return {value}"), "app.handle")
+    driven.frame()
+    assert driven.ask("1", b"{}").fields == ("1", "Runtime.MarshalError")
+
+
+def test_a_table_inside_itself_is_an_error(drive: Drive) -> None:
+    driven = drive("lua", handle("local t = {} t.t = t return t"), "app.handle")
+    driven.frame()
+    assert driven.ask("1", b"{}").fields == ("1", "Runtime.MarshalError")
+
+
+def test_a_table_that_is_raised_names_the_error(drive: Drive) -> None:
+    driven = drive("lua", handle("error({errorType = 'NotFound', errorMessage = 'no 7'})"), "app.handle")
+    driven.frame()
+    report = driven.ask("1", b"{}")
+    assert report.fields == ("1", "Function.NotFound")
+    assert json.loads(report.body)["errorMessage"] == "no 7"
+
+
+def test_a_text_with_a_content_type_is_sent_as_it_is(drive: Drive) -> None:
+    driven = drive("lua", handle("return context.bytes('<p>\\xff</p>', 'text/html; charset=x')"), "app.handle")
+    driven.frame()
+    answer = driven.ask("1", b"{}")
+    assert (answer.decoded(1), answer.body) == ("text/html; charset=x", b"<p>\xff</p>")
+
+
+def test_a_second_result_is_none_of_lambdas_business(drive: Drive) -> None:
+    driven = drive("lua", handle("return ('abc'):gsub('b', 'x')"), "app.handle")
+    driven.frame()
+    assert driven.ask("1", b"{}").body == b'"axc"'
+
+
+def test_a_piece_that_is_no_json_ends_the_stream_with_an_error(drive: Drive) -> None:
+    driven = drive("lua", handle("coroutine.yield('a') coroutine.yield({print})"), "app.handle")
+    driven.frame()
+    frames = [driven.ask("1", b"{}"), driven.frame(), driven.frame()]
+    assert [frame.type for frame in frames] == ["STREAM", "DATA", "FAIL"]
+    assert driven.ask("2", b"{}").type == "STREAM"
+
+
+@pytest.mark.parametrize("path", ["near.lua", "near/init.lua", "lua_modules/share/lua/5.4/near.lua"])
+def test_modules_are_found_beside_the_code(drive: Drive, path: str) -> None:
+    driven = drive("lua", {**handle("return require('near')"), path: "return 'near'"}, "app.handle")
+    driven.frame()
+    assert driven.ask("1", b"{}").body == b'"near"'
+
+
+def test_what_is_printed_is_out_before_the_answer(drive: Drive, capfd: pytest.CaptureFixture[str]) -> None:
+    driven = drive("lua", handle("io.write('no newline') return 1"), "app.handle")
+    driven.frame()
+    driven.ask("1", b"{}")
+    assert capfd.readouterr().out == "no newline"
