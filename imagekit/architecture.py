@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from imagekit.errors import UsageError
 from imagekit.values import dataclass
 
@@ -40,6 +42,12 @@ def by_name(name: str) -> Architecture:
 def by_oci(name: str) -> Architecture:
     """The architecture with OCI's name `name`; raises KeyError."""
     return {item.oci: item for item in ARCHITECTURES}[name]
+
+
+def among(names: Iterable[str]) -> tuple[Architecture, ...]:
+    """The architectures with these names, each once, in the order of the table."""
+    wanted = frozenset(names)
+    return tuple(item for item in ARCHITECTURES if item.name in wanted)
 
 
 def from_text(text: str) -> Architecture:

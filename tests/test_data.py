@@ -16,6 +16,7 @@ from imagekit import base, data, datafile, language
 from imagekit.architecture import ARCHITECTURES
 from imagekit.oci.reference import Reference
 from imagekit.spec import placeholders, syntax
+from imagekit.spec.flatten import for_platform
 from imagekit.spec.known import Known
 from imagekit.spec.load import load
 
@@ -86,6 +87,7 @@ def test_a_language_s_texts_have_placeholders_that_are_known(used):
             "architecture": architecture.name,
             "oci_arch": architecture.oci,
             "rpm_arch": architecture.rpm,
+            "version": "1.2.3",
             **used.words(architecture),
         }
         for text in (*used.environment.values(), *(tool.command for tool in used.toolchain)):
@@ -116,7 +118,8 @@ def test_a_spec_with_what_a_language_cannot_guess_is_valid(used):
             "name": "x",
             "language": used.name,
             "os": used.systems[0],
-            **({} if used.bootstrap else {"bootstrap": {"path": "x"}}),
+            **({} if used.bootstrap or used.worker else {"bootstrap": {"path": "x"}}),
+            **({"version": "1.2.3"} if used.archives else {}),
             **({} if used.handler else {"handler": "x"}),
         }
     )
@@ -125,6 +128,16 @@ def test_a_spec_with_what_a_language_cannot_guess_is_valid(used):
     complete = used.complete(spec)
     assert complete.bootstrap is not None
     assert complete.handler
+    assert complete.archives == used.archives
+    for architecture in complete.architectures:
+        for_platform(complete, architecture, used.words(architecture))  # raises for what has no form
+
+
+def test_a_language_s_worker_is_there_and_is_started(used):
+    if used.worker:
+        assert all(path.is_file() for path in used.worker.files.values())
+        started = [word for word in used.worker.command if word.startswith("/var/runtime/")]
+        assert [word.removeprefix("/var/runtime/") for word in started if word[13:] in used.worker.files]
 
 
 def test_a_system_s_reference_is_one(system):

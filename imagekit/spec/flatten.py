@@ -54,6 +54,7 @@ def for_platform(spec: Spec, architecture: Architecture, words: Mapping[str, str
         files=tuple(filling.files(item) for item in _for(spec.files, architecture)),
         environment=spec.environment,
         labels=spec.labels,
+        tests=tuple(replace(item, only=()) for item in _for(spec.tests, architecture)),
         push=Push(to=spec.push.to, tags=filling.tags(spec)),
         default_build=spec.default_build,
     )

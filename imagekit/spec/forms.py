@@ -52,5 +52,6 @@ def _templates(draft: Draft) -> _Checked:
 def _texts(draft: Draft) -> _Checked:
     steps = [(path, item) for path, item in draft.items("build") if isinstance(item, dict)]
     yield syntax.repository, under(draft, "push", "to")
+    yield syntax.local, under(draft, "tests", "event_file", "expect_file", "code")
     for key in ("directory", "inputs"):
         yield syntax.local, (pair for path, step in steps for pair in values((*path, key), step.get(key)))

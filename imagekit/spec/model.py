@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from enum import StrEnum
 from typing import Any, Self, TypeAlias, TypeVar
 
-from imagekit.architecture import ARCHITECTURES, Architecture
+from imagekit.architecture import ARCHITECTURES, Architecture, among
 from imagekit.findings import Place
 from imagekit.spec import bootstrap as start
 from imagekit.spec.bootstrap import Bootstrap
 from imagekit.spec.by_architecture import PerArchitecture
+from imagekit.spec.expectation import Expectation
 from imagekit.values import dataclass
 
 #: A part of a document that the schema has accepted.
@@ -46,7 +47,7 @@ class Step:
             directory=step.get("directory", "."),
             environment=dict(step.get("environment", {})),
             inputs=tuple(step["inputs"]) if "inputs" in step else None,
-            only=architectures(step.get("only", ())),
+            only=among(step.get("only", ())),
             place=place,
         )
 
@@ -70,7 +71,7 @@ class Archive:
             target=value["target"],
             strip=value.get("strip", 0),
             sha256=_per_architecture(value.get("sha256")),
-            only=architectures(value.get("only", ())),
+            only=among(value.get("only", ())),
             place=place,
         )
 
@@ -149,6 +150,7 @@ class Spec:
     files: tuple[FromDisk | FromImage, ...] | None
     environment: Mapping[str, str]
     labels: Mapping[str, str]
+    tests: tuple[Expectation, ...]
     push: Push
     sources: tuple[str, ...]
     default_build: bool = False
@@ -176,7 +178,7 @@ class Spec:
             version=value.get("version"),
             os=value["os"],
             base=_per_architecture(value.get("base")),
-            architectures=architectures(value.get("architectures", ())) or ARCHITECTURES,
+            architectures=among(value.get("architectures", ())) or ARCHITECTURES,
             root=root,
             handler=value.get("handler"),
             bootstrap=bootstrap and start.from_document(bootstrap, places.get("bootstrap")),
@@ -185,16 +187,11 @@ class Spec:
             files=_items(value, "files", places, file_from_document),
             environment=dict(value.get("environment", {})),
             labels=dict(value.get("labels", {})),
+            tests=_items(value, "tests", places, Expectation.from_document) or (),
             push=Push(to=tuple(push.get("to", ())), tags=tuple(push.get("tags", ()))),
             sources=sources,
             places=places,
         )
-
-
-def architectures(names: Iterable[str]) -> tuple[Architecture, ...]:
-    """The architectures with these names, each once, in canonical order."""
-    wanted = frozenset(names)
-    return tuple(one for one in ARCHITECTURES if one.name in wanted)
 
 
 def file_from_document(value: Document, place: Place | None) -> FromDisk | FromImage:
@@ -209,7 +206,7 @@ def _taken(value: Document) -> dict[str, Any]:
         "mode": int(value["mode"], 8) if "mode" in value else None,
         "include": tuple(value.get("include", ())),
         "exclude": tuple(value.get("exclude", ())),
-        "only": architectures(value.get("only", ())),
+        "only": among(value.get("only", ())),
     }
 
 

@@ -8,6 +8,7 @@ from dataclasses import field
 from imagekit.architecture import Architecture
 from imagekit.findings import Place
 from imagekit.spec.bootstrap import Client
+from imagekit.spec.expectation import Expectation
 from imagekit.spec.model import FromDisk, Kind, Push, Step
 from imagekit.values import dataclass
 
@@ -69,4 +70,5 @@ class PlatformSpec:
     environment: Mapping[str, str]
     labels: Mapping[str, str]
     push: Push
+    tests: tuple[Expectation, ...] = ()
     default_build: bool = False

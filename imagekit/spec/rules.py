@@ -6,6 +6,7 @@ missing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final
@@ -14,6 +15,7 @@ from imagekit.findings import Finding
 from imagekit.spec import placeholders, syntax
 from imagekit.spec.bootstrap import FORMS, SETTINGS, Mode
 from imagekit.spec.draft import Draft, placed, tags, templates, values, warning
+from imagekit.spec.expectation import ANSWERS, EVENTS
 from imagekit.spec.forms import templates_have_their_form, texts_have_their_form
 from imagekit.spec.node import Path, dotted
 from imagekit.spec.reserved import RESERVED
@@ -144,13 +146,39 @@ def _every_architecture_has_a_value(draft: Draft) -> Iterator[Finding]:
 
 def _only_names_architectures_of_the_spec(draft: Draft) -> Iterator[Finding]:
     known = draft.architectures()
-    for key in ("build", "archives", "files"):
+    for key in ("build", "archives", "files", "tests"):
         for path, item in draft.items(key):
             for index, name in enumerate(item.get("only", ()) if isinstance(item, dict) else ()):
                 if name and name not in known:
                     message = f"`only` names {name}, which this spec does not build for"
                     hint = f"add {name} to `architectures`, or remove it here"
                     yield warning("IK0107", draft.places.get((*path, "only", index)), message, hint)
+
+
+def _tests_ask_one_thing(draft: Draft) -> Iterator[Finding]:
+    names: dict[str, Path] = {}
+    for path, item in draft.items("tests"):
+        for keys in (EVENTS, ANSWERS):
+            written = [key for key in keys if draft.wrote(*path, key)]
+            if len(written) > 1:
+                message = f"a test has both `{written[0]}` and `{written[1]}`"
+                yield draft.find("IK0107", (*path, written[1]), message, "keep one of them")
+        name = item.get("name")
+        if name in names:
+            yield draft.find("IK0107", (*path, "name"), f"two tests are called {name!r}", "give each its own name")
+        names[name] = path
+        for key in ("event", "expect"):
+            if key in item and not _is_json(item[key]):
+                hint = "JSON has neither .inf nor .nan, and no keys but texts"
+                yield draft.find("IK0104", (*path, key), f"`{key}` is no JSON", hint)
+
+
+def _is_json(value: object) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return True
 
 
 #: All rules, in the order in which they are asked.
@@ -167,4 +195,5 @@ RULES: Final[tuple[Callable[[Draft], Iterator[Finding]], ...]] = (
     texts_have_their_form,
     _every_architecture_has_a_value,
     _only_names_architectures_of_the_spec,
+    _tests_ask_one_thing,
 )

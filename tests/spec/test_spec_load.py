@@ -268,3 +268,18 @@ def test_known_names_may_be_none_at_all():
     with pytest.raises(InvalidSpec) as caught:
         load("runtime.yaml", lambda path: SMALL.encode(), Known())
     assert [finding.code for finding in caught.value.findings] == ["IK0201", "IK0202"]
+
+
+def test_tests_are_read_as_json_by_yaml_s_core(spec_of):
+    text = """tests:
+  - {name: core, event: {n: 0x10, yes: no, t: 1_0, f: 1.5, none: ~}, expect: [true, "1"], match: subset, only: [arm64]}
+  - {name: file, event_file: events/a.json, error: ValueError, code: example}
+  - {name: any}
+"""
+    core, file, anything = spec_of(SMALL + text).tests
+    assert json.loads(core.event.text) == {"n": 16, "yes": "no", "t": "1_0", "f": 1.5, "none": None}
+    assert core.answer is not None
+    assert json.loads(core.answer.text) == [True, "1"]
+    assert (core.match, core.only) == ("subset", (ARM64,))
+    assert (file.event.file, file.error, file.code, file.answer) == ("events/a.json", "ValueError", "example", None)
+    assert (anything.event.text, anything.answer, anything.error) == ("{}", None, None)

@@ -9,7 +9,7 @@ HEAD = "name: app\nlanguage: scripted\nos: linux1\n"
 HANDLER = "handler: a.b\n"
 KEYS = (
     "valid keys here: architectures, archives, base, bootstrap, build, environment, extends, files, handler, kind, "
-    "labels, language, name, os, push, root, version"
+    "labels, language, name, os, push, root, tests, version"
 )
 VERSION = "it has to be letters, digits and . + _ -, at most 64, beginning with a letter or a digit"
 NAME = "it has to be lower-case letters, digits and hyphens, at most 63, beginning with a letter"
@@ -75,6 +75,13 @@ WRONG = [
         "IK0103",
         'for example `files: [{"source": "src/", "target": "/var/task", "exclude": ["*.test.js"]}]`',
     ),
+    ("tests: [{name: a, event: 1, event_file: b}]", "4:41", "IK0107", "keep one of them"),
+    ("tests: [{name: a, expect: 1, error: b}]", "4:37", "IK0107", "keep one of them"),
+    ("tests: [{name: a}, {name: a}]", "4:27", "IK0107", "give each its own name"),
+    ("tests: [{name: a, event: {n: .inf}}]", "4:26", "IK0104", "JSON has neither .inf nor .nan, and no keys but texts"),
+    ("tests: [{name: a, match: part}]", "4:26", "IK0104", "valid values: exact, subset"),
+    ("tests: [{name: a, code: ../x}]", "4:25", "IK0104", "set `root` to a folder that holds both, such as `root: ..`"),
+    ("tests: [{event: 1}]", "4:9", "IK0102", "add it, for example `name: doubles`"),
     ("build: [[a]]", "4:9", "IK0103", "for example `make bootstrap`"),
     ("push: {tags: [{version}]}", "4:15", "IK0103", 'put a placeholder in quotes: "{version}"'),
     (
