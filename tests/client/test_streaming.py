@@ -170,7 +170,7 @@ def test_a_caller_that_takes_nothing_stops_the_worker(client: Client) -> None:
     while (now := progress.read_text()) != seen or not now:
         assert time.monotonic() < end, "the worker is never stopped"
         seen = now
-        time.sleep(0.2)
+        time.sleep(0.1)
     assert int(seen) < 1500
     assert client.holds_less_than(3000)
     client.api.resume.set()
