@@ -2,8 +2,9 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-enum { SMALLEST = 1024 };
+enum { SMALLEST = 1024, HUGE = 2 << 20 };
 
 struct span buffer_span(const struct buffer *buffer) {
     return (struct span){buffer->bytes + buffer->start, buffer->end - buffer->start};
@@ -17,6 +18,14 @@ size_t buffer_spare(const struct buffer *buffer) {
     return buffer->capacity - buffer->end;
 }
 
+/* 6 MB in pages of 4 KiB are 1,500 page faults, which take longer than the copying; it is no more than a wish. */
+static void prefer_huge_pages(const struct buffer *buffer) {
+    uintptr_t first = ((uintptr_t)buffer->bytes + HUGE - 1) & ~(uintptr_t)(HUGE - 1);
+    uintptr_t end = (uintptr_t)buffer->bytes + buffer->capacity;
+    if (first < end)
+        madvise((void *)first, end - first, MADV_HUGEPAGE);
+}
+
 static void grow(struct buffer *buffer, size_t wanted) {
     size_t capacity = buffer->capacity < SMALLEST ? SMALLEST : buffer->capacity;
     while (capacity < wanted)
@@ -26,6 +35,8 @@ static void grow(struct buffer *buffer, size_t wanted) {
         abort(); /* without memory there is nothing left that could be said about it */
     buffer->bytes = bytes;
     buffer->capacity = capacity;
+    if (capacity >= HUGE)
+        prefer_huge_pages(buffer);
 }
 
 char *buffer_room(struct buffer *buffer, size_t more) {

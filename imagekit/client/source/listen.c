@@ -110,6 +110,8 @@ static void begin_answer(struct worker *worker) {
         worker->sink = SINK_TEXT;
     } else if (worker->frame.type == FRAME_OK && worker->frame.size <= API_ANSWER_LIMIT) {
         worker->sink = SINK_ANSWER;
+        if (worker->frame.size > buffer_size(&worker->in)) /* it comes in several pieces */
+            buffer_room(&invocation->reply, (size_t)worker->frame.size);
     }
 }
 
