@@ -76,10 +76,18 @@ class Process(Protocol):
 
 
 class Sandbox(Protocol):
-    """One execution environment's place: a read-only root file system, /tmp, limits. Processes in it see each other."""
+    """One execution environment's place: a read-only root file system, /tmp, limits. Processes in it see each other.
+
+    One thread opens it, calls its methods and closes it, and lives until then: what ends with the thread that started
+    it (PR_SET_PDEATHSIG) lives as long. Only `peak_memory` and `connect`, and `wait` of a process, are called from
+    other threads too.
+    """
 
     def listen(self) -> tuple[socket, str]:
         """A TCP socket that listens, and the `host:port` by which processes inside reach it."""
+
+    def connect(self, port: int) -> socket:
+        """A connection to what listens on this TCP port inside (`sandbox.localdomain`, as telemetry goes to it)."""
 
     def start(self, what: Start, stdout: int, stderr: int) -> Process:
         """Start a process with these descriptors (stdin is /dev/null); raises BuildFailed when it cannot start."""
