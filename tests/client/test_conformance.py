@@ -12,16 +12,14 @@ from typing import Any
 import pytest
 
 from tests.client.running import Client
-from tests.client.workers import WORKERS, Worker
+from tests.client.workers import Worker, rows
 from tests.support.runtime_api import LARGEST_ANSWER, Event, Request
 
 _TYPE = "Lambda-Runtime-Function-Error-Type"
 Start = Callable[..., Client]
 
 
-@pytest.fixture(
-    params=[pytest.param(row, id=row.name, marks=[] if row.everywhere else pytest.mark.real) for row in WORKERS]
-)
+@pytest.fixture(params=rows())
 def worker(request: pytest.FixtureRequest) -> Worker:
     row: Worker = request.param
     return row
@@ -42,11 +40,6 @@ def start(client: Client, worker: Worker) -> Start:
         return client
 
     return begin
-
-
-def _needs(worker: Worker, feature: str) -> None:
-    if feature not in worker.features:
-        pytest.skip(f"{worker.name} has no {feature}")
 
 
 def _ask(client: Client, event: Any, **fields: Any) -> Request:
@@ -257,15 +250,15 @@ def test_an_empty_event_is_nothing(start: Start, worker: Worker) -> None:
     assert _ask(client, "fine").json == "fine"
 
 
+@pytest.mark.parametrize("worker", rows("invalid"))
 def test_an_answer_that_cannot_be_encoded_is_an_error_and_no_more(start: Start, worker: Worker) -> None:
-    _needs(worker, "invalid")
     client = start("cases.invalid")
     _is_error(_ask(client, {}))
     _is_error(_ask(client, {}))
 
 
+@pytest.mark.parametrize("worker", rows("binary"))
 def test_bytes_are_sent_as_they_are(start: Start, worker: Worker) -> None:
-    _needs(worker, "binary")
     answer = _ask(start("cases.whole_range"), {})
     assert answer.body == bytes(range(256))
     assert answer.header("Content-Type") == ("application/octet-stream" if worker.json else "application/json")
@@ -297,8 +290,8 @@ def test_two_hundred_events_in_a_row(start: Start, worker: Worker) -> None:
     assert len({request.connection for request in client.api.requests}) == 1
 
 
+@pytest.mark.parametrize("worker", rows("stream"))
 def test_pieces_are_streamed(start: Start, worker: Worker) -> None:
-    _needs(worker, "stream")
     client = start("cases.stream")
     for _ in range(3):
         answer = _ask(client, {})
@@ -306,8 +299,8 @@ def test_pieces_are_streamed(start: Start, worker: Worker) -> None:
         assert answer.header("Lambda-Runtime-Function-Response-Mode") == "streaming"
 
 
+@pytest.mark.parametrize("worker", rows("stream"))
 def test_an_error_in_the_middle_of_a_stream_is_told_at_its_end(start: Start, worker: Worker) -> None:
-    _needs(worker, "stream")
     client = start("cases.stream")
     answer = _ask(client, {"fail": True})
     assert (answer.kind, answer.body) == ("response", b"one")
@@ -317,8 +310,8 @@ def test_an_error_in_the_middle_of_a_stream_is_told_at_its_end(start: Start, wor
     assert _ask(client, {}).body == b"onetwothree"
 
 
+@pytest.mark.parametrize("worker", rows("web"))
 def test_a_stream_for_http_begins_with_its_status(start: Start, worker: Worker) -> None:
-    _needs(worker, "web")
     answer = _ask(start("cases.web"), {})
     assert answer.header("Content-Type") == "application/vnd.awslambda.http-integration-response"
     prelude, _, body = answer.body.partition(bytes(8))
@@ -327,8 +320,8 @@ def test_a_stream_for_http_begins_with_its_status(start: Start, worker: Worker) 
     assert body == b"made"
 
 
+@pytest.mark.parametrize("worker", rows("late"))
 def test_an_error_after_the_answer_is_no_error_of_the_event(start: Start, worker: Worker) -> None:
-    _needs(worker, "late")
     client = start("cases.late")
     assert _value(_ask(client, {"late": True}), worker) == "first"
     end = time.monotonic() + 10
@@ -338,8 +331,8 @@ def test_an_error_after_the_answer_is_no_error_of_the_event(start: Start, worker
     assert _value(_ask(client, {}), worker) == "first"
 
 
+@pytest.mark.parametrize("worker", rows("twice"))
 def test_an_event_is_answered_once(start: Start, worker: Worker) -> None:
-    _needs(worker, "twice")
     client = start("cases.twice")
     for _ in range(3):
         assert _value(_ask(client, {}), worker) == "first"

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.client.workers import WORKERS, Worker
+from tests.client.workers import Worker, rows
 from tests.support.frames import Driven, Frame
 from tests.support.runtime_api import lambda_environment
 
 
-@pytest.fixture(
-    params=[pytest.param(row, id=row.name, marks=[] if row.everywhere else pytest.mark.real) for row in WORKERS]
-)
+@pytest.fixture(params=rows())
 def worker(request: pytest.FixtureRequest) -> Worker:
     row: Worker = request.param
     return row

@@ -40,7 +40,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
+from _pytest.mark import ParameterSet
 
 from tests.support import interpreters
 from tests.support.commands import CHECKOUT
@@ -178,3 +180,9 @@ WORKERS = (
         features=ALL - {"late", "twice", "invalid"},
     ),
 )
+
+
+def rows(feature: str = "") -> list[ParameterSet]:
+    """The workers, or those that have a feature, as parameters of a test."""
+    wanted = (row for row in WORKERS if not feature or feature in row.features)
+    return [pytest.param(row, id=row.name, marks=() if row.everywhere else pytest.mark.real) for row in wanted]
