@@ -1,17 +1,20 @@
 # Answers Lambda's events with a Bash function, over frames v1 (docs/frames.md).
 #
-# _HANDLER is "file.function". The function gets the event as $1 and runs in this shell; what it writes to stdout is the
-# answer, byte for byte; stderr is the log, and so is >&"$lambda_log", Lambda's stdout. $1 may have 6 MB, which is too much
-# for an argument of another program: jq .name <<<"$1".
-# LAMBDA_RUNTIME_AWS_REQUEST_ID and so on are exported, as docs/runtime-client.md has them, and the function has
+# _HANDLER is "file.function". The function gets the event as $1 and runs in this shell; what it writes to stdout is
+# the answer, byte for byte; stderr is the log, and so is >&"$lambda_log", Lambda's stdout. $1 may have 6 MB, which is
+# too much for an argument of another program: jq .name <<<"$1". LAMBDA_RUNTIME_AWS_REQUEST_ID and so on are exported,
+# as docs/runtime-client.md has them, and the function has
 #   lambda_remaining                      prints the milliseconds that the event has left
-#   lambda_error TYPE MESSAGE; return 1   says what the error is; without it, a status other than 0 is one of the type Error
+#   lambda_error TYPE MESSAGE; return 1   says what the error is; without it, a status other than 0 is an Error
 #   lambda_content_type=text/html         says what the answer is
-#   lambda_stream [TYPE], lambda_http STATUS [HEADERS]   begin a streamed answer, HEADERS are JSON; lambda_write TEXT goes on
-# The function after_restore, if there is one, is called after a SnapStart restore. Under `set -e` a failure ends the worker,
-# and a new one is started for the next event. Jobs left in the background must not write to stdout. Names that begin with
-# _lambda are the worker's.
-_lambda_in=${IMAGEKIT_FDS%,*} _lambda_out=${IMAGEKIT_FDS#*,} _lambda_stack='' _lambda_failure=() _lambda_id='' _lambda_same=''
+#   lambda_stream [TYPE]                  begins a streamed answer, and so does, for HTTP,
+#   lambda_http STATUS [HEADERS]          with headers in JSON; both go on with
+#   lambda_write TEXT                     a piece of it
+# The function after_restore, if there is one, is called after a SnapStart restore. Under `set -e` a failure ends the
+# worker, and a new one is started for the next event. Jobs left in the background must not write to stdout. Names
+# that begin with _lambda are the worker's.
+_lambda_in=${IMAGEKIT_FDS%,*} _lambda_out=${IMAGEKIT_FDS#*,}
+_lambda_stack='' _lambda_failure=() _lambda_id='' _lambda_same=''
 
 exec {lambda_log}>&1
 
@@ -96,9 +99,9 @@ _lambda_export() {
     esac
 }
 
-# The event of this length and type, in _lambda_event; fails where it has NULs, which no variable holds. `read -N` leaves
-# them out and waits for as many other bytes: its last bytes are waited for no longer than two seconds. JSON has no NULs;
-# all else takes a process.
+# The event of this length and type, in _lambda_event; fails where it has NULs, which no variable holds. `read -N`
+# leaves them out and waits for as many other bytes: its last bytes are waited for no longer than two seconds. JSON
+# has no NULs; all else takes a process.
 _lambda_read() {
     local LC_ALL=C rest tail=$(($1 < 16 ? $1 : 16))
     _lambda_event=''
@@ -116,8 +119,9 @@ _lambda_read() {
     fi
 }
 
-# Answers with what the handler wrote into _lambda_file, which stdout still is. Behind it comes a mark: what is read before
-# it ends at a NUL, so that the mark is not what follows when there are NULs in the answer; then its size is in /proc.
+# Answers with what the handler wrote into _lambda_file, which stdout still is. Behind it comes a mark: what is read
+# before it ends at a NUL, so that the mark is not what follows when there are NULs in the answer; then its size is in
+# /proc.
 _lambda_answer() {
     local LC_ALL=C mark="end of $_lambda_id" answer found size type=${lambda_content_type:--}
     type=${type//%/%25} type=${type// /%20}
@@ -186,8 +190,8 @@ if ! declare -F "$_lambda_function" >/dev/null; then
     _lambda_stop Runtime.HandlerNotFound "$_lambda_source has no function $_lambda_function"
 fi
 printf 'READY 0\n' >&"$_lambda_out"
-while IFS=' ' read -r -u "$_lambda_in" _lambda_type _lambda_length _lambda_id _lambda_deadline _lambda_arn _lambda_trace \
-    _lambda_tenant _lambda_cognito _lambda_client _lambda_content _; do
+while IFS=' ' read -r -u "$_lambda_in" _lambda_type _lambda_length _lambda_id _lambda_deadline _lambda_arn \
+    _lambda_trace _lambda_tenant _lambda_cognito _lambda_client _lambda_content _; do
     _lambda_stack='' _lambda_failure=() _lambda_streams='' lambda_content_type=''
     if ! _lambda_read "$_lambda_length" "$_lambda_content"; then
         _lambda_fail ERR "$_lambda_id" Runtime.UnmarshalError 'the event has NUL bytes, which a shell cannot hold'

@@ -1,13 +1,14 @@
 -- JSON for Lua, which has none of its own (RFC 8259). Handlers get it with require "lambda_json".
 --
--- decode: null is json.null, in arrays and objects alike; an array stays one, even when it is empty. Integers stay integers.
--- encode: a table is an array when decode or json.array made it, or when its keys are 1 to n; all others are objects.
--- Both raise a text that says what is wrong.
+-- decode: null is json.null, in arrays and objects alike; an array stays one, even when it is empty. Integers stay
+-- integers. encode: a table is an array when decode or json.array made it, or when its keys are 1 to n; all others
+-- are objects. Both raise a text that says what is wrong.
 local json = {null = setmetatable({}, {__tostring = function() return "null" end})}
 local array = {}
 local DEPTH = 512
 local UNESCAPED = {['"'] = '"', ["\\"] = "\\", ["/"] = "/", b = "\b", f = "\f", n = "\n", r = "\r", t = "\t"}
-local ESCAPED = {['"'] = '\\"', ["\\"] = "\\\\", ["\b"] = "\\b", ["\f"] = "\\f", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t"}
+local ESCAPED = {}
+for name, char in pairs(UNESCAPED) do ESCAPED[char] = "\\" .. name end
 local WORDS = {t = {"true", true}, f = {"false", false}, n = {"null", json.null}}
 local byte, find, format, match, sub = string.byte, string.find, string.format, string.match, string.sub
 local value

@@ -1,10 +1,11 @@
 -- Answers Lambda's events with a Lua handler, over frames v1 (docs/frames.md).
 --
--- _HANDLER is "file.function": a function of the table that the file returns, or a global one. It gets the event, decoded,
--- and a context with aws_request_id, get_remaining_time_in_millis() and so on. What it returns is sent as JSON, but what
--- context.bytes(text, content_type) makes as it is. What it yields (coroutine.yield) is streamed; the first piece may be a
--- table, {statusCode = ..., headers = ...}, for HTTP. after_restore() is called after a SnapStart restore. For null and empty
--- arrays: require "lambda_json". Lua cannot set the environment: os.getenv knows _X_AMZN_TRACE_ID, programs do not.
+-- _HANDLER is "file.function": a function of the table that the file returns, or a global one. It gets the event,
+-- decoded, and a context with aws_request_id, get_remaining_time_in_millis() and so on. What it returns is sent as
+-- JSON, but what context.bytes(text, content_type) makes as it is. What it yields (coroutine.yield) is streamed; the
+-- first piece may be a table, {statusCode = ..., headers = ...}, for HTTP. after_restore() is called after a
+-- SnapStart restore. For null and empty arrays: require "lambda_json". Lua cannot set the environment: os.getenv
+-- knows _X_AMZN_TRACE_ID, programs do not.
 local root, here = os.getenv("LAMBDA_TASK_ROOT") or ".", arg[0]:match("^(.*)/") or "."
 local rocks = root .. "/lua_modules/%s/lua/" .. _VERSION:match("%d.%d") .. "/?"
 package.path = root .. "/?.lua;" .. root .. "/?/init.lua;" .. rocks:format("share") .. ".lua;" .. rocks:format("share")
@@ -48,7 +49,8 @@ local function fail(frame, id, problem, stack)
   if id then send(frame, body, id, counted) else send(frame, body, counted) end
 end
 
--- Calls what the user wrote, in a coroutine: what it yields goes to `piece`. Returns true and its result, or false, error, stack.
+-- Calls what the user wrote, in a coroutine: what it yields goes to `piece`. Returns true and its result, or false, the
+-- error and its stack.
 local function run(piece, called, ...)
   local thread = coroutine.create(called)
   local done, result = coroutine.resume(thread, ...)
@@ -62,7 +64,9 @@ end
 local function handler()
   local wanted = getenv("_HANDLER") or ""
   local path, name = wanted:match("^(.+)%.([^./]+)$")
-  if not path then fault("Runtime.MalformedHandlerName", "the handler '" .. wanted .. "' is not of the form file.function") end
+  if not path then
+    fault("Runtime.MalformedHandlerName", "the handler '" .. wanted .. "' is not of the form file.function")
+  end
   local file = root .. "/" .. path .. ".lua"
   local opened, why = io.open(file)
   if not opened then fault("Runtime.ImportModuleError", "the handler's file cannot be read: " .. why) end
@@ -77,7 +81,8 @@ local function handler()
 end
 
 local function field(text)
-  if text and text ~= "-" then return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end)) end
+  if not text or text == "-" then return nil end
+  return (text:gsub("%%(%x%x)", function(hex) return string.char(tonumber(hex, 16)) end))
 end
 
 local function json_or_fault(kind, call, value)
@@ -117,7 +122,7 @@ local function invoke(called, body, id, deadline, arn, traced, ...)
   local function piece(text)
     local http = type(text) == "table"
     if not streams then
-      send("STREAM", "", id, http and "application/vnd.awslambda.http-integration-response" or "application/octet-stream")
+      send("STREAM", "", id, "application/" .. (http and "vnd.awslambda.http-integration-response" or "octet-stream"))
     end
     streams = true
     send("DATA", http and json.encode(text) .. ("\0"):rep(8) or tostring(text), id)
@@ -137,7 +142,9 @@ local nothing = function() end
 local loaded, made, stack = run(nothing, handler)
 if not loaded then
   local text = type(made) == "string" and made or ""
-  if text:find("module '[^']+' not found") then made = {errorType = "Runtime.ImportModuleError", errorMessage = text} end
+  if text:find("module '[^']+' not found") then
+    made = {errorType = "Runtime.ImportModuleError", errorMessage = text}
+  end
   fail("INITERR", nil, made, stack)
   os.exit(1, true)
 end

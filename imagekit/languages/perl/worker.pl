@@ -1,9 +1,10 @@
 # Answers Lambda's events with a Perl handler, over frames v1 (docs/frames.md).
 #
-# _HANDLER is "file.function". The function gets the event, decoded, and a context object with methods: aws_request_id,
-# get_remaining_time_in_millis and so on. What it returns is sent as JSON; but a reference to a text (\$bytes) is sent byte
-# for byte, and a code reference is streamed: it is called for pieces until it returns undef, the first one may be a hash,
-# {statusCode => ..., headers => ...}, for HTTP. after_restore() is called after a SnapStart restore.
+# _HANDLER is "file.function". The function gets the event, decoded, and a context object with methods:
+# aws_request_id, get_remaining_time_in_millis and so on. What it returns is sent as JSON; but a reference to a text
+# (\$bytes) is sent byte for byte, and a code reference is streamed: it is called for pieces until it returns undef,
+# the first one may be a hash, {statusCode => ..., headers => ...}, for HTTP. after_restore() is called after a
+# SnapStart restore.
 use strict;
 use warnings;
 
@@ -26,7 +27,8 @@ unshift @INC, $root, "$root/lib", "$root/local/lib/perl5";
 my ($in, $out, $json, @stack);
 my %environment = map { $_->[0] => $ENV{"AWS_LAMBDA_$_->[1]"} } (
     [function_name => 'FUNCTION_NAME'], [function_version => 'FUNCTION_VERSION'],
-    [memory_limit_in_mb => 'FUNCTION_MEMORY_SIZE'], [log_group_name => 'LOG_GROUP_NAME'], [log_stream_name => 'LOG_STREAM_NAME'],
+    [memory_limit_in_mb => 'FUNCTION_MEMORY_SIZE'],
+    [log_group_name => 'LOG_GROUP_NAME'], [log_stream_name => 'LOG_STREAM_NAME'],
 );
 
 sub answer {
@@ -52,6 +54,9 @@ sub fail {
     answer($frame, $body, @fields, $counted =~ /^\w+\.[A-Z][A-Za-z]*$/ ? $counted : '-');
 }
 
+# How Perl's messages begin when it does not take a file for a program.
+my $UNCOMPILED = qr/^(?:syntax error|Global symbol|Bareword|Missing right|Unmatched|Unrecognized|Can't find)/m;
+
 sub handler {
     my $name = $ENV{_HANDLER} // '';
     my ($path, $function) = $name =~ /^(.+)\.([^.\/]+)$/
@@ -60,8 +65,7 @@ sub handler {
         or fault('Runtime.ImportModuleError', "there is no readable handler file $root/$path.pl");
     if (!defined load($file) and $@) {
         fault('Runtime.ImportModuleError',   $@) if $@ =~ /^Can't locate \S+ in \@INC/;
-        fault('Runtime.UserCodeSyntaxError', $@) 
-            if $@ =~ /^(?:syntax error|Global symbol|Bareword|Missing right|Unmatched|Unrecognized|Can't find)|compilation errors/m;
+        fault('Runtime.UserCodeSyntaxError', $@) if $@ =~ $UNCOMPILED;
         die $@;
     }
     defined &{"main::$function"} or fault('Runtime.HandlerNotFound', "$file has no function $function");
@@ -71,7 +75,8 @@ sub handler {
 sub stream {
     my ($id, $next) = @_;
     my $piece = $next->();    # an error up to here is an ordinary one
-    answer('STREAM', '', $id, ref $piece ? 'application/vnd.awslambda.http-integration-response' : 'application/octet-stream');
+    my $type = ref $piece ? 'vnd.awslambda.http-integration-response' : 'octet-stream';
+    answer('STREAM', '', $id, "application/$type");
     eval {
         for (; defined $piece; $piece = $next->()) {
             answer('DATA', ref $piece ? $json->encode($piece) . "\0" x 8 : $piece, $id);

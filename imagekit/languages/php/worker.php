@@ -1,9 +1,10 @@
 <?php
 
 // Answers Lambda's events with a PHP handler, over frames v1 (docs/frames.md).
-// _HANDLER is "file.function", or a file that returns a callable. It gets the event, JSON objects as arrays, and a Context.
-// What it returns is sent as JSON; but an open stream (fopen) is sent byte for byte, and a Generator is streamed: pieces of
-// text, the first may be ['statusCode' => …, 'headers' => …] for HTTP. after_restore() is called after a SnapStart restore.
+// _HANDLER is "file.function", or a file that returns a callable. It gets the event, JSON objects as arrays, and a
+// Context. What it returns is sent as JSON; but an open stream (fopen) is sent byte for byte, and a Generator is
+// streamed: pieces of text, the first may be ['statusCode' => …, 'headers' => …] for HTTP. after_restore() is called
+// after a SnapStart restore.
 
 namespace Imagekit;
 
@@ -11,13 +12,25 @@ const JSON = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZER
 
 final class Context extends \stdClass
 {
-    public function __construct(array $values) { foreach ($values as $name => $value) { $this->$name = $value; } }
-    public function getRemainingTimeInMillis(): int { return max(0, $this->deadlineMs - (int) (microtime(true) * 1000)); }
+    public function __construct(array $values)
+    {
+        foreach ($values as $name => $value) {
+            $this->$name = $value;
+        }
+    }
+
+    public function getRemainingTimeInMillis(): int
+    {
+        return max(0, $this->deadlineMs - (int) (microtime(true) * 1000));
+    }
 }
 
 final class Fault extends \Exception // a failure that Lambda has a name for
 {
-    public function __construct(public readonly string $type, string $message) { parent::__construct($message); }
+    public function __construct(public readonly string $type, string $message)
+    {
+        parent::__construct($message);
+    }
 }
 
 function send(string $frame, string $body = '', string ...$fields): void
@@ -29,7 +42,8 @@ function fail(string $frame, \Throwable $error, string ...$fields): void
 {
     $type = $error instanceof Fault ? $error->type : $error::class;
     $counted = $error instanceof Fault ? $type : 'Function.' . substr(strrchr("\\$type", '\\'), 1);
-    $calls = preg_grep('/ ' . preg_quote(__FILE__, '/') . '\(|\{main\}$/', explode("\n", $error->getTraceAsString()), PREG_GREP_INVERT);
+    $own = '/ ' . preg_quote(__FILE__, '/') . '\(|\{main\}$/';
+    $calls = preg_grep($own, explode("\n", $error->getTraceAsString()), PREG_GREP_INVERT);
     $at = $error->getFile() === __FILE__ ? [] : ["{$error->getFile()}({$error->getLine()})"];
     $body = ['errorType' => $type, 'errorMessage' => $error->getMessage(), 'stackTrace' => [...$at, ...$calls]];
     $fields[] = preg_match('/^\w+\.[A-Z][A-Za-z]*$/', $counted) ? $counted : '-';
@@ -39,13 +53,15 @@ function fail(string $frame, \Throwable $error, string ...$fields): void
 function encoded(mixed $value): string
 {
     $text = json_encode($value, JSON);
-    return $text === false ? throw new Fault('Runtime.MarshalError', 'the answer is not JSON: ' . json_last_error_msg()) : $text;
+    return $text !== false ? $text
+        : throw new Fault('Runtime.MarshalError', 'the answer is not JSON: ' . json_last_error_msg());
 }
 
 function decoded(?string $text): mixed
 {
     $value = json_decode($text === '' || $text === null ? 'null' : $text, true);
-    return json_last_error() ? throw new Fault('Runtime.UnmarshalError', 'this is not JSON: ' . json_last_error_msg()) : $value;
+    return json_last_error() === JSON_ERROR_NONE ? $value
+        : throw new Fault('Runtime.UnmarshalError', 'this is not JSON: ' . json_last_error_msg());
 }
 
 function handlerFile(): string
@@ -91,7 +107,8 @@ function invoke(callable $handler, string $body, string $id, string ...$fields):
     try {
         $answer = $handler(decoded($body), new Context([
             'awsRequestId' => rawurldecode($id), 'deadlineMs' => (int) $deadline, 'invokedFunctionArn' => $arn,
-            'traceId' => $trace, 'tenantId' => $tenant, 'identity' => decoded($identity), 'clientContext' => decoded($client),
+            'traceId' => $trace, 'tenantId' => $tenant,
+            'identity' => decoded($identity), 'clientContext' => decoded($client),
             ...FROM_ENVIRONMENT,
         ]));
         match (true) {

@@ -1,11 +1,12 @@
 # Answers Lambda's events with an R function, over frames v1 (docs/frames.md).
 #
-# _HANDLER is "file.function". The function gets the event, as jsonlite::parse_json reads it (objects and arrays are lists),
-# and a context: a list with aws_request_id, get_remaining_time_in_millis() and so on. What it returns is sent as
-# jsonlite::toJSON(auto_unbox = TRUE) writes it: keep arrays of one as lists or in I(). A raw vector is sent as it is; the
-# attribute "content_type" says what it is, and sends a text as it is too. A function is streamed: it is called for pieces,
-# texts or raw vectors, until it returns NULL; the first may be list(statusCode = ..., headers = ...) for HTTP. The function
-# after_restore, if there is one, is called after a SnapStart restore. Packages are also looked for in the folder library.
+# _HANDLER is "file.function". The function gets the event, as jsonlite::parse_json reads it (objects and arrays are
+# lists), and a context: a list with aws_request_id, get_remaining_time_in_millis() and so on. What it returns is sent
+# as jsonlite::toJSON(auto_unbox = TRUE) writes it: keep arrays of one as lists or in I(). A raw vector is sent as it
+# is; the attribute "content_type" says what it is, and sends a text as it is too. A function is streamed: it is
+# called for pieces, texts or raw vectors, until it returns NULL; the first may be list(statusCode = ..., headers =
+# ...) for HTTP. The function after_restore, if there is one, is called after a SnapStart restore. Packages are also
+# looked for in the folder library.
 local(envir = new.env(parent = baseenv()), {
   root <- Sys.getenv("LAMBDA_TASK_ROOT", getwd())
   fds <- strsplit(Sys.getenv("IMAGEKIT_FDS"), ",", fixed = TRUE)[[1]]
@@ -26,17 +27,22 @@ local(envir = new.env(parent = baseenv()), {
     outer <- sys.nframe()
     tryCatch(
       withCallingHandlers(expression, error = function(e) calls <<- sys.calls()),
-      error = function(e) structure(list(error = e, calls = calls[-seq_len(min(outer, length(calls)))]), class = "imagekit_failure")
+      error = function(e) {
+        structure(list(error = e, calls = calls[-seq_len(min(outer, length(calls)))]), class = "imagekit_failure")
+      }
     )
   }
 
   # jsonlite writes 15 digits; doubles that need more, large integers above all, are written out.
   exactly <- function(numbers) {
-    if (length(numbers) != 1L || !is.finite(numbers) || signif(numbers, 15L) == numbers && abs(numbers) < 1e15) return(numbers)
-    structure(sprintf(if (signif(numbers, 15L) == numbers) "%.15g" else "%.17g", numbers), class = "json")
+    if (length(numbers) != 1L || !is.finite(numbers)) return(numbers)
+    exact <- signif(numbers, 15L) == numbers
+    if (exact && abs(numbers) < 1e15) return(numbers)
+    structure(sprintf(if (exact) "%.15g" else "%.17g", numbers), class = "json")
   }
   json <- function(value) {
-    value <- if (is.list(value)) rapply(value, exactly, "numeric", how = "replace") else if (is.double(value)) exactly(value) else value
+    if (is.list(value)) value <- rapply(value, exactly, "numeric", how = "replace")
+    if (is.double(value)) value <- exactly(value)
     jsonlite::toJSON(value, auto_unbox = TRUE, null = "null", na = "null", digits = NA, json_verbatim = TRUE)
   }
 
@@ -44,7 +50,9 @@ local(envir = new.env(parent = baseenv()), {
     named <- inherits(failure$error, "imagekit_fault")
     type <- class(failure$error)[1]
     lines <- vapply(if (!named) failure$calls, function(call) deparse(call, nlines = 1L)[1], "")
-    own <- "^(tryCatch|withCallingHandlers|doTryCatch|\\.handleSimpleError|\\(function|h\\(|stop\\(|run\\(|load\\(|eval\\(|handler\\(|following\\()"
+    own <- c("tryCatch", "withCallingHandlers", "doTryCatch", "\\.handleSimpleError", "\\(function", "h\\(", "stop\\(",
+      "run\\(", "load\\(", "eval\\(", "handler\\(", "following\\(")
+    own <- paste0("^(", paste(own, collapse = "|"), ")")
     text <- iconv(c(conditionMessage(failure$error), lines[!grepl(own, lines)]), "UTF-8", "UTF-8", sub = "?")
     counted <- if (named) type else paste0("Function.", sub("^(.)", "\\U\\1", type, perl = TRUE))
     error <- list(errorType = type, errorMessage = text[1], stackTrace = as.list(text[-1]))
@@ -52,10 +60,12 @@ local(envir = new.env(parent = baseenv()), {
   }
 
   load <- function() {
-    if (!requireNamespace("jsonlite", quietly = TRUE)) fault("Runtime.ImportModuleError", "the image has no R package jsonlite")
+    if (!requireNamespace("jsonlite", quietly = TRUE))
+      fault("Runtime.ImportModuleError", "the image has no R package jsonlite")
     name <- Sys.getenv("_HANDLER")
     parts <- regmatches(name, regexec("^(.+)\\.([^.]+)$", name))[[1]]
-    if (!length(parts)) fault("Runtime.MalformedHandlerName", "the handler '", name, "' is not of the form file.function")
+    if (!length(parts))
+      fault("Runtime.MalformedHandlerName", "the handler '", name, "' is not of the form file.function")
     file <- Filter(function(path) file.access(path, 4) == 0, paste0(root, "/", parts[2], c(".R", ".r")))[1]
     if (is.na(file)) fault("Runtime.ImportModuleError", "there is no readable file ", root, "/", parts[2], ".R")
     code <- tryCatch(parse(file, keep.source = FALSE, encoding = "UTF-8"),
@@ -71,7 +81,8 @@ local(envir = new.env(parent = baseenv()), {
     piece <- run(following())
     if (inherits(piece, "imagekit_failure")) return(fail("ERR", piece, id))
     http <- is.list(piece)
-    send("STREAM", raw(), id, if (http) "application/vnd.awslambda.http-integration-response" else "application/octet-stream")
+    type <- if (http) "vnd.awslambda.http-integration-response" else "octet-stream"
+    send("STREAM", raw(), id, paste0("application/", type))
     while (!is.null(piece)) {
       send("DATA", if (http) c(charToRaw(json(piece)), raw(8)) else piece, id)
       http <- FALSE
@@ -93,12 +104,14 @@ local(envir = new.env(parent = baseenv()), {
     Sys.unsetenv("_X_AMZN_TRACE_ID")
     if (!is.null(told[[4]])) Sys.setenv("_X_AMZN_TRACE_ID" = told[[4]])
     context <- list(
-      aws_request_id = told[[1]], deadline_ms = as.numeric(told[[2]]), invoked_function_arn = told[[3]], trace_id = told[[4]],
-      tenant_id = told[[5]], identity = if (!is.null(told[[6]])) jsonlite::parse_json(told[[6]]),
+      aws_request_id = told[[1]], deadline_ms = as.numeric(told[[2]]), invoked_function_arn = told[[3]],
+      trace_id = told[[4]], tenant_id = told[[5]], identity = if (!is.null(told[[6]])) jsonlite::parse_json(told[[6]]),
       client_context = if (!is.null(told[[7]])) jsonlite::parse_json(told[[7]]),
-      function_name = Sys.getenv("AWS_LAMBDA_FUNCTION_NAME"), function_version = Sys.getenv("AWS_LAMBDA_FUNCTION_VERSION"),
+      function_name = Sys.getenv("AWS_LAMBDA_FUNCTION_NAME"),
+      function_version = Sys.getenv("AWS_LAMBDA_FUNCTION_VERSION"),
       memory_limit_in_mb = Sys.getenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"),
-      log_group_name = Sys.getenv("AWS_LAMBDA_LOG_GROUP_NAME"), log_stream_name = Sys.getenv("AWS_LAMBDA_LOG_STREAM_NAME"),
+      log_group_name = Sys.getenv("AWS_LAMBDA_LOG_GROUP_NAME"),
+      log_stream_name = Sys.getenv("AWS_LAMBDA_LOG_STREAM_NAME"),
       get_remaining_time_in_millis = function() max(0, floor(as.numeric(told[[2]]) - 1000 * as.numeric(Sys.time())))
     )
     answer <- run({
@@ -109,12 +122,11 @@ local(envir = new.env(parent = baseenv()), {
     if (inherits(answer, "imagekit_failure")) return(fail("ERR", answer, id))
     if (is.function(answer)) return(stream(id, answer))
     type <- attr(answer, "content_type", exact = TRUE)
-    if (is.raw(answer) || !is.null(type)) return(send("OK", answer, id, utils::URLencode(type %||% "application/octet-stream")))
+    if (is.raw(answer) && is.null(type)) type <- "application/octet-stream"
+    if (!is.null(type)) return(send("OK", answer, id, utils::URLencode(type)))
     text <- run(tryCatch(json(answer), error = function(e) fault("Runtime.MarshalError", conditionMessage(e))))
     if (inherits(text, "imagekit_failure")) fail("ERR", text, id) else send("OK", unclass(text), id)
   }
-
-  `%||%` <- function(value, otherwise) if (is.null(value)) otherwise else value
 
   # What comes before READY; ends the worker when it fails.
   ready <- function(expression) {

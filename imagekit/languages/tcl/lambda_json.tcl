@@ -1,7 +1,7 @@
 # JSON for Tcl, whose values have no types (RFC 8259): lambda::decode reads it, the others write it.
 #
 # decode gives dicts for objects, lists for arrays, texts for all else: a number as it is written, true, false, null.
-# string, array and object write texts: lambda::object name [lambda::string $name] tags [lambda::array $n [lambda::string x]].
+# string, array and object write texts: lambda::object name [lambda::string $name] sizes [lambda::array 1 2].
 namespace eval lambda {
     namespace export decode string array object
     variable decoded {}
@@ -71,8 +71,10 @@ proc lambda::Several {text at end depth} {
         lassign [Value $text $at [expr {$depth + 1}]] value at
         if {$end eq "\}"} { dict set values $name $value } else { lappend values $value }
         set at [Skip $text $at]
-        switch -- [::string index $text $at] , { set at [Skip $text [incr at]] } $end { return [list $values [incr at]] } \
-            default { Broken "no , or $end" $at }
+        set mark [::string index $text $at]
+        if {$mark eq $end} { return [list $values [incr at]] }
+        if {$mark ne ","} { Broken "no , or $end" $at }
+        set at [Skip $text [incr at]]
     }
 }
 

@@ -1,10 +1,10 @@
 # Answers Lambda's events with a Tcl handler, over frames v1 (docs/frames.md).
 #
-# _HANDLER is "file.proc". The proc gets the event, a JSON text that lambda::decode has taken, and a context: a dict with aws_request_id, deadline_ms and
-# so on. What it returns is the answer, a JSON text; with `return -content_type TYPE $bytes` it is these bytes. What it
-# yields is streamed as bytes, in HTTP after `lambda::http STATUS name value ...`. lambda::decode, lambda::string and others
-# are JSON (lambda_json.tcl), lambda::remaining $context the milliseconds left. The proc after_restore, if there is one, is
-# called after a SnapStart restore.
+# _HANDLER is "file.proc". The proc gets the event, a JSON text that lambda::decode has taken, and a context: a dict
+# with aws_request_id, deadline_ms and so on. What it returns is the answer, a JSON text; with `return -content_type
+# TYPE $bytes` it is these bytes. What it yields is streamed as bytes, in HTTP after `lambda::http STATUS name value
+# ...`. lambda::decode, lambda::string and others are JSON (lambda_json.tcl), lambda::remaining $context the
+# milliseconds left. The proc after_restore, if there is one, is called after a SnapStart restore.
 encoding system utf-8
 foreach channel {stdout stderr} { fconfigure $channel -encoding utf-8 -buffering line }
 source [file join [file dirname [info script]] lambda_json.tcl]
@@ -21,8 +21,9 @@ namespace eval lambda {
         function_name FUNCTION_NAME function_version FUNCTION_VERSION memory_limit_in_mb FUNCTION_MEMORY_SIZE
         log_group_name LOG_GROUP_NAME log_stream_name LOG_STREAM_NAME
     } {
-        lappend environment $name
-        if {[info exists env(AWS_LAMBDA_$variable)]} { lappend environment $env(AWS_LAMBDA_$variable) } else { lappend environment "" }
+        set value ""
+        if {[info exists env(AWS_LAMBDA_$variable)]} { set value $env(AWS_LAMBDA_$variable) }
+        lappend environment $name $value
     }
     foreach channel [list $in $out] { fconfigure $channel -translation binary -buffering full -buffersize 65536 }
 }
@@ -74,7 +75,9 @@ proc lambda::Handler {} {
         Fault Runtime.MalformedHandlerName "the handler '$handler' is not of the form file.proc"
     }
     set file [file join $root $path.tcl]
-    if {![file isfile $file] || ![file readable $file]} { Fault Runtime.ImportModuleError "there is no readable file $file" }
+    if {![file isfile $file] || ![file readable $file]} {
+        Fault Runtime.ImportModuleError "there is no readable file $file"
+    }
     lappend ::auto_path $root [file join $root lib]
     set code [open $file]
     set whole [info complete [read $code]]
@@ -117,8 +120,8 @@ proc lambda::Invoke {handler body id args} {
     # Not with expr, which would make 1.0 of 1.00.
     if {$body eq ""} { set event null } else { set event [encoding convertfrom utf-8 $body] }
     if {$trace eq ""} { unset -nocomplain ::env(_X_AMZN_TRACE_ID) } else { set ::env(_X_AMZN_TRACE_ID) $trace }
-    set context [dict create aws_request_id [Field $id] deadline_ms $deadline invoked_function_arn $arn trace_id $trace \
-        tenant_id $tenant identity $identity client_context $client {*}$lambda::environment]
+    set context [dict create aws_request_id [Field $id] deadline_ms $deadline invoked_function_arn $arn \
+        trace_id $trace tenant_id $tenant identity $identity client_context $client {*}$lambda::environment]
     set piece [coroutine Step Event $handler $event $context]
     for {set streams 0} {[info commands [namespace current]::Step] ne ""} {set piece [Step]} {
         if {!$streams} { Send STREAM "" $id $type }
@@ -144,7 +147,9 @@ proc lambda::Ready {script} {
         Send READY ""
         return $result
     }
-    if {[::string match "can't find package *" $result]} { dict set options -errorcode {IMAGEKIT Runtime.ImportModuleError} }
+    if {[::string match "can't find package *" $result]} {
+        dict set options -errorcode {IMAGEKIT Runtime.ImportModuleError}
+    }
     Fail INITERR $result $options
     exit 1
 }
