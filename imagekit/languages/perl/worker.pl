@@ -88,7 +88,7 @@ sub stream {
 
 sub json {
     my ($type, $call, $value) = @_;
-    my $made = eval { [$json->$call($value)] } or fault("Runtime.$type", "$call: $@");
+    my $made = eval { [$json->$call($value)] } or fault("Runtime.$type", "$call: " . $@ =~ s/ at \S+ line \d+\.\n//r);
     return $made->[0];
 }
 
