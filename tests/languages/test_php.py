@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import zipfile
+from pathlib import Path
 
 import pytest
 
+from imagekit import language
 from tests.languages.conftest import Drive
+from tests.support.tools import need
 
 pytestmark = pytest.mark.real
 
@@ -98,3 +104,46 @@ def test_a_hook_that_throws_is_a_failed_restore(drive: Drive) -> None:
     assert report.type == "INITERR"
     assert json.loads(report.body)["errorMessage"] == "no network"
     assert driven.process.wait(10) == 1
+
+
+def installed(folder: Path, project: str) -> dict[str, bytes]:
+    """What the command of `language.yaml` makes of a project, after Composer has locked it."""
+    folder.mkdir()
+    (folder / "composer.json").write_text(project)
+    surroundings = {
+        "PATH": os.environ["PATH"],
+        "COMPOSER_HOME": str(folder / "home"),
+        "COMPOSER_ALLOW_SUPERUSER": "1",
+        "IMAGEKIT_OUTPUT": str(folder / "vendor"),
+    }
+    lock = f"{need('composer')} update --no-install --no-interaction --ignore-platform-reqs"
+    for script in (lock, language.read("php").dependencies[0].run):
+        subprocess.run(["sh", "-e", "-c", script], cwd=folder, env=surroundings, check=True, capture_output=True)
+    vendor = folder / "vendor"
+    return {str(path.relative_to(vendor)): path.read_bytes() for path in sorted(vendor.rglob("*")) if path.is_file()}
+
+
+def test_composers_packages_are_the_same_each_time_and_work_beside_the_code(drive: Drive, tmp_path: Path) -> None:
+    archive = tmp_path / "near.zip"
+    with zipfile.ZipFile(archive, "w") as written:
+        written.writestr("near-1.0.0/src/Greeting.php", "<?php namespace Near; class Greeting { const TEXT = 'hello'; }")
+    package = {
+        "name": "acme/near",
+        "version": "1.0.0",
+        "dist": {"type": "zip", "url": archive.as_uri()},
+        "require": {"ext-no-such-extension": "*"},
+        "autoload": {"psr-4": {"Near\\": "src/"}},
+    }
+    project = {
+        "repositories": [{"type": "package", "package": package}, {"packagist.org": False}],
+        "require": {"acme/near": "^1.0"},
+        "require-dev": {},
+        "autoload": {"psr-4": {"App\\": "src/"}},
+    }
+    files = installed(tmp_path / "first", json.dumps(project))
+    assert files == installed(tmp_path / "second", json.dumps(project))
+    own = "<?php namespace App; class Hello { static function say() { return \\Near\\Greeting::TEXT; } }"
+    code = {"src/Hello.php": own, "app.php": "<?php return fn () => App\\Hello::say();"}
+    driven = drive("php", {**code, **{f"vendor/{path}": text.decode() for path, text in files.items()}}, "app")
+    assert driven.frame().type == "READY"
+    assert driven.ask("1", b"{}").body == b'"hello"'
