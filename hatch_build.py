@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ class RuntimeClientHook(BuildHookInterface[Any]):
         """Hatchling calls it first; `version` is `standard` or `editable`."""
         folder = Path(self.root) / "imagekit/client"
         made = _load(folder / "build.py")
-        made.build(folder)
+        made.build(folder, os.environ)
         build_data["artifacts"] += [f"/imagekit/client/bin/{name}/bootstrap" for name in made.TARGETS]
 
 

@@ -6,11 +6,10 @@ It runs before imagekit is installed, in the build hook of the wheel: standard l
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -29,10 +28,11 @@ _FLAGS: Final = (
 )
 
 
-def build(folder: Path) -> None:
+def build(folder: Path, environment: Mapping[str, str]) -> None:
     """Compile both programs into `folder`/bin/<architecture>/bootstrap; nothing when they are current.
 
-    `folder` is the one of this file, with `source/` in it; it raises CalledProcessError where the compiler fails.
+    `folder` is the one of this file, with `source/` in it, `environment` the compiler's, which cannot change a bit. Raises
+    CalledProcessError where the compiler fails.
     """
     stamp = folder / "bin/.fingerprint"
     programs = [folder / "bin" / name / "bootstrap" for name in TARGETS]
@@ -42,7 +42,7 @@ def build(folder: Path) -> None:
     with TemporaryDirectory(prefix="imagekit-client-") as scratch:
         for program, target in zip(programs, TARGETS.values(), strict=True):
             program.parent.mkdir(parents=True, exist_ok=True)
-            _compile(folder / "source", target, program, Path(scratch))
+            _compile(folder / "source", target, program, _caches(environment, Path(scratch)))
     stamp.write_text(wanted)
 
 
@@ -69,26 +69,24 @@ def _compiler_version() -> str:
     return version("ziglang")
 
 
-def _compile(source: Path, target: str, program: Path, scratch: Path) -> None:
+def _caches(environment: Mapping[str, str], scratch: Path) -> dict[str, str]:
+    """What the compiler makes of its own libc, most of the work, stays in the user's cache; what it makes of ours does not."""
+    found = {**environment, "ZIG_LOCAL_CACHE_DIR": str(scratch / "cache")}
+    if not {"HOME", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR"} & found.keys():
+        found["ZIG_GLOBAL_CACHE_DIR"] = str(scratch / "global")
+    return found
+
+
+def _compile(source: Path, target: str, program: Path, environment: Mapping[str, str]) -> None:
     """One program; it comes into its place whole or not at all."""
     files = sorted(file.name for file in source.glob("*.c"))
-    made = scratch / target
     version = f'-DVERSION="{_version(source.parent)}"'
-    _run(["-target", target, *_FLAGS, version, f"-ffile-prefix-map={source}=.", *files, "-o", str(made)], source, scratch)
-    made.chmod(0o755)
-    unfinished = program.with_suffix(f".{os.getpid()}")
-    unfinished.write_bytes(made.read_bytes())
+    unfinished = program.with_suffix(".unfinished")
+    arguments = ("-target", target, *_FLAGS, version, f"-ffile-prefix-map={source}=.", *files, "-o", str(unfinished))
+    _run(arguments, source, environment)
     unfinished.chmod(0o755)
     unfinished.replace(program)
 
 
-def _run(arguments: Sequence[str], source: Path, scratch: Path) -> None:
-    """The compiler, with caches of its own for what it makes of the sources: their names contain the folder's."""
-    environment = {
-        **os.environ,
-        "ZIG_LOCAL_CACHE_DIR": str(scratch / "cache"),
-        "ZIG_GLOBAL_CACHE_DIR": os.environ.get("ZIG_GLOBAL_CACHE_DIR", str(scratch / "global")),
-        "SOURCE_DATE_EPOCH": "0",
-    }
-    command = [sys.executable, "-m", "ziglang", "cc", *arguments]
-    subprocess.run(command, cwd=source, env=environment, check=True)
+def _run(arguments: Sequence[str], source: Path, environment: Mapping[str, str]) -> None:
+    subprocess.run([sys.executable, "-m", "ziglang", "cc", *arguments], cwd=source, env=environment, check=True)

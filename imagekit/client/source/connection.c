@@ -26,7 +26,7 @@ size_t connection_unsent(const struct connection *connection) {
 static void watch(struct connection *connection) {
     bool reads = connection->window == 0 || buffer_size(&connection->in) < connection->window;
     bool writes = connection->state == CONNECTION_OPENING || connection_unsent(connection) > 0;
-    loop_watch(&connection->source, (reads ? (uint32_t)EPOLLIN : 0) | (writes ? (uint32_t)EPOLLOUT : 0));
+    loop_watch(&connection->source, (reads ? (uint32_t)(EPOLLIN | EPOLLRDHUP) : 0) | (writes ? (uint32_t)EPOLLOUT : 0));
 }
 
 void connection_read_on(struct connection *connection) {

@@ -74,14 +74,22 @@ static void fire_timers(void) {
     }
 }
 
+static void call(const struct epoll_event *event) {
+    struct source *source = event->data.ptr;
+    if (source->fd >= 0 && source->watched != 0)
+        source->ready(source, event->events);
+}
+
 void loop_turn(int milliseconds) {
     struct epoll_event events[EVENTS];
     int count = epoll_wait(poll_fd, events, EVENTS, until_next_timer(milliseconds));
-    for (int i = 0; i < count; i++) {
-        struct source *source = events[i].data.ptr;
-        if (source->fd >= 0 && source->watched != 0)
-            source->ready(source, events[i].events);
-    }
+    /* A connection that was closed is to be known as such before an answer is sent on it. */
+    for (int i = 0; i < count; i++)
+        if ((events[i].events & EPOLLRDHUP) != 0)
+            call(&events[i]);
+    for (int i = 0; i < count; i++)
+        if ((events[i].events & EPOLLRDHUP) == 0)
+            call(&events[i]);
     fire_timers();
 }
 
