@@ -11,6 +11,8 @@ from pathlib import Path
 
 from tests.support.tools import missing, need
 
+#: The user's; read at once, because tests see a home of their own.
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imagekit-tests"
 #: What npm calls this machine.
 _MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
 
@@ -32,11 +34,10 @@ def bun() -> str:
 
 def _from_npm(package: str, version: str, program: str) -> str:
     """The path of a program that a package of npm has."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imagekit-tests"
-    folder = cache / f"{package.replace('/', '-')}-{version}"
+    folder = _CACHE / f"{package.replace('/', '-')}-{version}"
     if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as work:
+        _CACHE.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=_CACHE) as work:
             _unpack(f"{package}@{version}", Path(work))
             path = Path(work, "package", program)
             path.chmod(0o755)

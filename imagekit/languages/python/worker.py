@@ -149,7 +149,7 @@ class Channel:
 
         cause = error.__cause__ if isinstance(error, Fault) and error.__cause__ else error
         stack = cause.__traceback__
-        while stack and re.search(r"[/<]importlib\b|^" + re.escape(__file__), stack.tb_frame.f_code.co_filename):
+        while stack and re.search(r"\bimportlib\b|^" + re.escape(__file__), stack.tb_frame.f_code.co_filename):
             stack = stack.tb_next
         sys.stderr.write("".join(traceback.format_exception(type(cause), cause, stack)))
         sys.stderr.flush()

@@ -2,9 +2,9 @@
 
 # imagekit's worker for Ruby 2.7 and later: answers Lambda's events with a handler, over frames v1 (docs/frames.md).
 # _HANDLER is `file.method` or `file.Module::Class.method`, which is called with `event:` and `context:`.
-# An IO or StringIO is sent as it is. An Enumerator is streamed: texts as they are, anything else as a line of JSON; but a
-# first piece that is a Hash with a `statusCode` is the head of an HTTP answer. `Imagekit.after_restore { … }` registers
-# what is to be done after a SnapStart restore.
+# An IO or StringIO is sent as it is. An Enumerator is streamed: texts as they are, anything else as a line of JSON; but
+# a first piece that is a Hash with a `statusCode` is the head of an HTTP answer.
+# `Imagekit.after_restore { … }` registers what is to be done after a SnapStart restore.
 
 require 'json'
 
@@ -161,7 +161,7 @@ module Imagekit
 
   def use_gems
     version = RbConfig::CONFIG['ruby_version']
-    found = ["#{ROOT}/vendor/bundle/ruby/#{version}", "/opt/ruby/gems/#{version}"].select { |path| File.directory?(path) }
+    found = ["#{ROOT}/vendor/bundle/ruby/#{version}", "/opt/ruby/gems/#{version}"].select { |path| Dir.exist?(path) }
     Gem.paths = { 'GEM_PATH' => [*found, *Gem.path].join(':') } unless found.empty?
     $LOAD_PATH.unshift(ROOT, '/opt/ruby/lib')
   end
