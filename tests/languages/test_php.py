@@ -126,7 +126,8 @@ def installed(folder: Path, project: str) -> dict[str, bytes]:
 def test_composers_packages_are_the_same_each_time_and_work_beside_the_code(drive: Drive, tmp_path: Path) -> None:
     archive = tmp_path / "near.zip"
     with zipfile.ZipFile(archive, "w") as written:
-        written.writestr("near-1.0.0/src/Greeting.php", "<?php namespace Near; class Greeting { const TEXT = 'hello'; }")
+        greeting = "<?php namespace Near; class Greeting { const TEXT = 'hello'; }"
+        written.writestr("near-1.0.0/src/Greeting.php", greeting)
     package = {
         "name": "acme/near",
         "version": "1.0.0",
