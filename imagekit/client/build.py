@@ -31,8 +31,8 @@ _FLAGS: Final = (
 def build(folder: Path, environment: Mapping[str, str]) -> None:
     """Compile both programs into `folder`/bin/<architecture>/bootstrap; nothing when they are current.
 
-    `folder` is the one of this file, with `source/` in it, `environment` the compiler's, which cannot change a bit. Raises
-    CalledProcessError where the compiler fails.
+    `folder` is the one of this file, with `source/` in it; `environment` is the compiler's and cannot change a bit.
+    Raises CalledProcessError where the compiler fails.
     """
     stamp = folder / "bin/.fingerprint"
     programs = [folder / "bin" / name / "bootstrap" for name in TARGETS]
@@ -70,7 +70,7 @@ def _compiler_version() -> str:
 
 
 def _caches(environment: Mapping[str, str], scratch: Path) -> dict[str, str]:
-    """What the compiler makes of its own libc, most of the work, stays in the user's cache; what it makes of ours does not."""
+    """What it makes of its own libc, most of the work, stays in the user's cache; what it makes of ours does not."""
     found = {**environment, "ZIG_LOCAL_CACHE_DIR": str(scratch / "cache")}
     if not {"HOME", "XDG_CACHE_HOME", "ZIG_GLOBAL_CACHE_DIR"} & found.keys():
         found["ZIG_GLOBAL_CACHE_DIR"] = str(scratch / "global")
