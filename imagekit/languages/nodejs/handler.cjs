@@ -7,6 +7,9 @@ const { Fault } = require('./fault.cjs');
 
 const EXTENSIONS = ['.js', '.mjs', '.cjs', '.ts', '.mts', '.cts'];
 const ONLY_IN_MODULES = /\b(import|export|await)\b/;
+// As Node.js, Bun and Deno say it.
+const SYNTAX = /^(SyntaxError|BuildMessage|TypeError: (SyntaxError|The module's source code could not be parsed)):/;
+const MISSING = /MODULE_NOT_FOUND$|^NotFound: Module not found/;
 
 function find(root, name) {
   const file = path.resolve(root, name);
@@ -35,10 +38,10 @@ async function load(root, wanted) {
     module = await evaluate(find(root, (parts[1] || '') + parts[2]));
   } catch (error) {
     const [text] = String(error).split('\nRequire stack:'); // which names the worker's files
-    const { code, name } = error || {};
-    const syntax = error instanceof SyntaxError || name === 'BuildMessage'; // which is Bun's
-    if (syntax) throw new Fault('Runtime.UserCodeSyntaxError', text, error);
-    if (/MODULE_NOT_FOUND$/.test(code)) throw new Fault('Runtime.ImportModuleError', text, error);
+    if (SYNTAX.test(text)) throw new Fault('Runtime.UserCodeSyntaxError', text, error);
+    if (MISSING.test(error && error.code) || MISSING.test(text)) {
+      throw new Fault('Runtime.ImportModuleError', text, error);
+    }
     throw error;
   }
   const within = (exported) => parts[3].split('.').reduce((object, key) => object && object[key], exported);

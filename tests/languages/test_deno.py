@@ -1,0 +1,111 @@
+"""What Deno has beside Node.js's modules, which tests/languages/test_nodejs.py is about."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.languages.conftest import Drive
+from tests.languages.installing import MACHINES, install, machine
+from tests.support import interpreters
+
+pytestmark = pytest.mark.real
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("index.ts", "export const handler = (event: number): number => event + 1;"),
+        ("index.js", "const one = await Promise.resolve(1);\nexport const handler = (event) => event + one;"),
+        ("index.cjs", "exports.handler = (event) => event + 1;"),
+        ("index.ts", "export default { handler: (event: number) => event + 1 };"),
+    ],
+)
+def test_modules_are_loaded(drive: Drive, name: str, code: str) -> None:
+    driven = drive("deno", {name: code}, "index.handler")
+    assert driven.frame().type == "READY"
+    assert driven.ask("1", b"1").body == b"2"
+
+
+def test_deno_json_beside_the_code_counts(drive: Drive) -> None:
+    files = {
+        "deno.json": '{"imports": {"mine": "./library.ts"}}',
+        "library.ts": "export const one: number = 1;",
+        "src/app.ts": 'import { one } from "mine";\nexport const handler = (event: number) => event + one;',
+    }
+    driven = drive("deno", files, "src/app.handler")
+    assert driven.frame().type == "READY"
+    assert driven.ask("1", b"1").body == b"2"
+
+
+def test_node_s_own_modules_are_there(drive: Drive) -> None:
+    code = 'import { Buffer } from "node:buffer";\nexport const handler = () => Buffer.from("bytes");'
+    driven = drive("deno", {"index.ts": code}, "index.handler")
+    assert driven.frame().type == "READY"
+    assert driven.ask("1", b"").fields == ("1", "application/octet-stream")
+
+
+@pytest.mark.parametrize(
+    ("code", "type"),
+    [
+        ("export const handler = 7;", "Runtime.HandlerNotFound"),
+        ("export const handler = (", "Runtime.UserCodeSyntaxError"),
+        ('import "./missing.ts";', "Runtime.ImportModuleError"),
+        ("throw new RangeError('no');", "Function.RangeError"),
+    ],
+)
+def test_what_fails_at_load_has_lambdas_name(drive: Drive, code: str, type: str) -> None:
+    report = drive("deno", {"index.ts": code}, "index.handler").frame()
+    assert (report.type, report.fields[0]) == ("INITERR", type)
+
+
+def test_a_promise_that_is_never_settled_is_an_error_and_no_more(drive: Drive) -> None:
+    code = "export const handler = (event: boolean) => (event ? new Promise(() => {}) : 'fine');"
+    driven = drive("deno", {"index.ts": code}, "index.handler")
+    assert driven.frame().type == "READY"
+    assert driven.ask("1", b"true").fields == ("1", "Runtime.NodeJsExit")
+    assert driven.ask("2", b"false").body == b'"fine"'
+
+
+def test_what_nobody_catches_is_reported_and_ends_the_worker(drive: Drive) -> None:
+    code = """export const handler = async () => {
+      Promise.reject(new Error('lost'));
+      await new Promise((resolve) => setTimeout(resolve, 5000));
+    };"""
+    driven = drive("deno", {"index.ts": code}, "index.handler")
+    assert driven.frame().type == "READY"
+    assert driven.ask("1", b"").fields == ("1", "Runtime.UnhandledPromiseRejection")
+    assert driven.process.wait(10) == 1
+
+
+@pytest.mark.parametrize("architecture", MACHINES)
+def test_packages_with_native_code_are_the_images(
+    tmp_path: Path, architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """esbuild is a program for each platform; the cache works where nothing can be written or fetched."""
+    deno = interpreters.deno()
+    monkeypatch.setenv("PATH", os.path.dirname(deno) + os.pathsep + os.environ["PATH"])
+    lock = tmp_path / "lock"
+    lock.mkdir()
+    (lock / "deno.json").write_text(json.dumps({"imports": {"esbuild": "npm:esbuild@0.21.5"}}))
+    environment = {**os.environ, "DENO_DIR": str(tmp_path / "cache")}
+    subprocess.run([deno, "install", "--quiet"], cwd=lock, env=environment, check=True)
+    files = {name: (lock / name).read_text() for name in ("deno.json", "deno.lock")}
+    folder = install("deno", architecture, files, tmp_path / "work")
+    (program,) = folder.glob("npm/*/@esbuild/*/*/bin/esbuild")
+    assert machine(program) == MACHINES[architecture]
+    assert sorted(path.name for path in folder.iterdir()) == ["npm"]
+    code = 'import { version } from "esbuild"; console.log(version);'
+    offline = {
+        **os.environ,
+        "DENO_DIR": str(folder),
+        "DENO_INSTALL_ARCH": {"x86_64": "x64"}.get(architecture, architecture),
+    }
+    done = subprocess.run(
+        [deno, "eval", "--cached-only", code], cwd=lock, env=offline, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "0.21.5\n", done.stderr
