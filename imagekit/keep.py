@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,8 @@ from imagekit.values import dataclass
 
 #: The folder beside a spec that holds what imagekit makes; it ignores itself.
 FOLDER: Final = ".imagekit"
+#: Bytes of a blob that are read at once.
+_PIECE: Final = 256 * 1024
 _AGAIN: Final = "run `imagekit build`, which makes what is missing"
 
 
@@ -121,6 +123,16 @@ def below(bases: Sequence[tuple[Image | None, LockedImage | None]], places: Plac
     )
 
 
+def opener(cache: Cache, bases: Parcel) -> Callable[[Descriptor], Opener]:
+    """The bytes of a build's layers: its own are in the cache, the rest are the bases'."""
+
+    def opened(blob: Descriptor) -> Opener:
+        path = cache.blob(blob.digest)
+        return bases.open(blob) if path is None else lambda: _pieces(path)
+
+    return opened
+
+
 @contextmanager
 def parcel(folder: Path, selector: str, places: Places) -> Iterator[Parcel]:
     """What lies in a layout, ready for delivery; raises InvalidFile when nothing was built, or is damaged now."""
@@ -199,6 +211,12 @@ class _Contents:
 def _mountable(origin: str) -> tuple[str, ...]:
     """The repository that blobs of this origin can be mounted from; none for a local one."""
     return () if not origin or origin.startswith((LAYOUT, ARCHIVE)) else (origin.partition("@")[0],)
+
+
+@contextmanager
+def _pieces(path: str) -> Iterator[Iterator[bytes]]:
+    with open(path, "rb") as file:
+        yield iter(lambda: file.read(_PIECE), b"")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagekit import __version__
 from imagekit.architecture import Architecture
@@ -19,7 +20,7 @@ from imagekit.gather import regular
 from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
-from imagekit.keep import Built, below, folder_of, ignore, keep, parcel
+from imagekit.keep import Built, below, folder_of, ignore, keep, opener, parcel
 from imagekit.lock import Lock, Making, Request, differences
 from imagekit.lockfile import LockFile, Use
 from imagekit.making import codec, created, making
@@ -36,6 +37,9 @@ from imagekit.spec.known import Validated
 from imagekit.spec.text import MAX_BYTES
 from imagekit.store.places import Places
 from imagekit.values import dataclass
+
+if TYPE_CHECKING:
+    from imagekit.execute.image import LocalImage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,6 +176,23 @@ def build(session: Session, work: Project, lock: Lock, plans: Sequence[Plan], ga
             for one, inputs in zip(plans, gathered, strict=True)
         ),
         bases=tuple(lock.at(one.architecture).base for one in plans),
+    )
+
+
+def local(session: Session, work: Project, use: Use) -> LocalImage:
+    """The image of a project's only platform, ready to run here; the layout beside the spec stays as it is."""
+    from imagekit.execute.image import LocalImage
+
+    lock = resolve(session, work, use)
+    gathered = gather(session, work, lock, build=True)
+    built = build(session, work, lock, plan(work, lock, gathered), gathered)
+    (image,), (spec,) = built.images, work.platforms
+    bases = [(item.inputs.base, base) for item, base in zip(gathered, built.bases, strict=True)]
+    return LocalImage(
+        name=spec.name,
+        architecture=spec.architecture,
+        image=image,
+        open=opener(session.cache, below(bases, session.places.below(work.spec.root))),
     )
 
 
