@@ -64,8 +64,10 @@ bool span_number(struct span span, uint64_t limit, uint64_t *value) {
 }
 
 struct span span_cut(struct span *rest, char separator) {
-    const char *end = rest->size == 0 ? NULL : memchr(rest->at, separator, rest->size);
     struct span piece = *rest;
+    if (rest->size == 0)
+        return piece;
+    const char *end = memchr(rest->at, separator, rest->size);
     if (end == NULL) {
         *rest = (struct span){rest->at + rest->size, 0};
         return piece;
