@@ -3,7 +3,7 @@
     python benchmarks/runtime_client.py [--rounds 7] [--only NAME]… [--work DIR] [--json FILE]
 
 A Runtime API in C gives out one event of JSON again and again, as soon as it is asked. "rt" is from just before it
-writes the event until the last byte of the answer was read; "cycle" from there to the next GET next. Handlers answer
+writes the event until the last byte of the answer was read; "cycle" is until the next GET next. Handlers answer
 with their event, parsed and written again where the language has JSON; native programs and bash with its bytes. CPU is
 that of all processes of a client for one event, from its first GET next on; RSS and PSS are theirs, too, once all
 events are answered. A cold start is from the start of the process to its first GET next. Answers are compared with the
@@ -32,7 +32,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.runtime_client import foreign, own  # noqa: E402 - the path has to be set first
 from benchmarks.runtime_client.candidates import Candidate, Missing, Workshop  # noqa: E402
-from benchmarks.runtime_client.goals import COLD, GOALS, STREAM, add_sizes  # noqa: E402
+from benchmarks.runtime_client.goals import COLD, GOALS, STREAM, Ratio, add_sizes  # noqa: E402
 from benchmarks.runtime_client.measuring import LOADS, Emulator, Failed  # noqa: E402
 from benchmarks.runtime_client.results import Results  # noqa: E402
 
@@ -42,12 +42,14 @@ STARTS = 5
 
 def prepared(shop: Workshop, only: list[str], results: Results) -> list[Candidate]:
     """All candidates that this machine can measure."""
+    makers = {**own.makers(), **foreign.makers()}
+    compared = [name for goal in GOALS if isinstance(goal, Ratio) for name in (goal.ours, goal.peer)]
     found = []
-    for name, make in {**own.makers(), **foreign.makers()}.items():
+    for name in dict.fromkeys((*compared, *makers)):  # who is compared runs side by side
         if only and name not in only:
             continue
         try:
-            found.append(make(shop))
+            found.append(makers[name](shop))
         except Missing as reason:
             results.leave_out(name, "", str(reason))
             print(f"left out: {name}: {reason}", file=sys.stderr)
@@ -102,11 +104,12 @@ def spread(values: list[float], divisor: float = 1) -> str:
 
 
 def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    """Columns as wide as what is in them; all but the first to the right."""
+    """Columns as wide as what is in them, those without a head to the left."""
     widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
     for row in (heads, *rows):
-        cells = (text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True))
-        print(" | ".join((row[0].ljust(widths[0]), *cells)))
+        cells = zip(heads, row, widths, strict=True)
+        line = " | ".join(text.rjust(width) if head else text.ljust(width) for head, text, width in cells)
+        print(line.rstrip())
 
 
 def report(candidates: list[Candidate], results: Results) -> None:
@@ -125,17 +128,18 @@ def report(candidates: list[Candidate], results: Results) -> None:
     table(("", "time"), cold)
 
 
-def judge(results: Results) -> None:
-    """The table of goals."""
+def judge(results: Results, asked: set[str]) -> None:
+    """The table of goals, of those for which all candidates were asked for."""
     rows = []
     for goal in GOALS:
-        value = goal.measured(results)
-        verdict = f"not measured: {goal.missing(results)}"[:100] if value is None else ""
-        if value is not None:
-            verdict = "met" if goal.is_met(value) else "NOT MET"
-        rows.append((goal.text, goal.wanted, shown(value), verdict))
+        if goal.who <= asked:
+            value = goal.measured(results)
+            verdict = f"not measured: {goal.missing(results)}" if value is None else "NOT MET"
+            if value is not None and goal.is_met(value):
+                verdict = "met"
+            rows.append((goal.text, goal.wanted, shown(value), verdict))
     print()
-    table(("goal", "wanted", "measured", ""), rows)
+    table(("", "goal", "measured", ""), rows)
 
 
 def main() -> None:
@@ -152,12 +156,15 @@ def main() -> None:
     shop, results = Workshop(work), Results()
     candidates = prepared(shop, options.only, results)
     emulator = Emulator(shop, options.scale)
+    print(
+        f"{os.cpu_count()} CPUs; load before: {os.getloadavg()[0]:.1f} (at 0.5 and more, figures are not to be trusted)"
+    )
     for number in range(options.rounds):
         print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
         play(emulator, candidates, number, results)
     add_sizes(results)
     report(candidates, results)
-    judge(results)
+    judge(results, set(options.only or {**own.makers(), **foreign.makers()}))
     if options.json:
         options.json.write_text(json.dumps(dict(results), indent=1) + "\n", encoding="utf-8")
 

@@ -72,7 +72,8 @@ class Workshop:
             program.parent.mkdir(exist_ok=True)
             flags = ["-static", "-s", "-std=gnu11", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"]
             made = program.with_suffix(".made")
-            caches = {name: str(self.folder / "zig") for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")}
+            names = ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")
+            caches = {name: os.environ.get(name, str(self.folder / "zig")) for name in names}
             run([*compiler, *flags, "-o", str(made), *map(str, sources)], self.folder, environment=caches)
             made.rename(program)
         return program

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from ctypes.util import find_library
 from pathlib import Path
 from typing import Any
 
@@ -71,23 +72,35 @@ def _node_loop(shop: Workshop) -> Candidate:
 
 
 def _cpp(shop: Workshop) -> Candidate:
-    package = _node_package(shop)
+    """With the system's libcurl, as its own instructions are; its source comes with aws-lambda-ric."""
+    source = _node_package(shop) / "deps/aws-lambda-cpp.tar.xz"
 
     def install(folder: Path) -> None:
-        for name in ("curl", "aws-lambda-cpp"):
-            (folder / name).mkdir()
-            run(["tar", "xJf", str(package / f"deps/{name}.tar.xz"), "--no-same-owner"], folder / name)
-        without = ("ssl", "zlib", "brotli", "zstd", "libpsl", "libidn2", "nghttp2", "librtmp", "libssh2")
-        flags = ["--disable-shared", "--disable-ldap", "--enable-optimize", *(f"--without-{name}" for name in without)]
-        run(["./configure", "--quiet", f"--prefix={folder}", *flags], folder / "curl")
-        run(["make", "--silent", "-j2", "install"], folder / "curl")
-        build = folder / "aws-lambda-cpp/build"
-        options = ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_INSTALL_PREFIX={folder}", f"-DCMAKE_PREFIX_PATH={folder}"]
-        run(["cmake", "-S", str(build.parent), "-B", str(build), *options], folder)
+        need("apt-get", "libcurl4-openssl-dev")
+        run(["apt-get", "download", "-q", "libcurl4-openssl-dev"], folder)
+        run(["dpkg-deb", "-x", *map(str, folder.glob("*.deb")), "."], folder)
+        library = find_library("curl")
+        if library is None:
+            raise Missing("needs libcurl4")
+        (headers,) = (path.parent.parent for path in folder.rglob("curl/curl.h"))
+        run(["tar", "xJf", str(source), "--no-same-owner"], folder)
+        build = folder / "build"
+        curl = [f"-DCURL_LIBRARY={library}", f"-DCURL_INCLUDE_DIR={headers}"]
+        options = ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_INSTALL_PREFIX={folder}", *curl]
+        run(["cmake", "-S", str(folder), "-B", str(build), *options], folder)
         run(["cmake", "--build", str(build), "--target", "install"], folder)
-        libraries = ["-laws-lambda-runtime", "-lcurl", "-lpthread"]
-        source = str(_PEERS / "aws_lambda_cpp.cc")
-        run(["g++", "-O2", "-o", "echo", source, "-Iinclude", "-Llib", "-Llib64", *libraries], folder)
+        (archive,) = (folder / "lib").rglob("libaws-lambda-runtime.a")
+        words = [
+            "-O2",
+            "-o",
+            "echo",
+            str(_PEERS / "aws_lambda_cpp.cc"),
+            "-Iinclude",
+            f"-I{headers}",
+            str(archive),
+            f"-l:{library}",
+        ]
+        run(["g++", *words, "-lpthread"], folder)
 
     folder = shop.installed(f"aws-lambda-cpp-of-{AWS_LAMBDA_RIC}", install)
     return Candidate(name="aws-lambda-cpp", command=(str(folder / "echo"),))

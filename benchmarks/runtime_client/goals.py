@@ -26,6 +26,11 @@ class Ratio:
     limit: float
 
     @property
+    def who(self) -> frozenset[str]:
+        """The candidates that have to be measured for it."""
+        return frozenset({self.ours, self.peer})
+
+    @property
     def text(self) -> str:
         figure = {"rt": " round trip", "time": "", "cpu": " CPU"}.get(self.figure, f" {self.figure}")
         return f"{self.ours} ÷ {self.peer}, {self.load}{figure}"
@@ -57,6 +62,11 @@ class Figure:
     unit: str
     divisor: float = 1
     at_least: bool = False
+
+    @property
+    def who(self) -> frozenset[str]:
+        """The candidates that have to be measured for it."""
+        return frozenset({self.ours} - {_BINARY})
 
     @property
     def wanted(self) -> str:

@@ -25,7 +25,9 @@ class Results:
         return (candidate, load) in self.absent or (candidate, "") in self.absent
 
     def why(self, candidate: str, load: str) -> str:
-        return self.absent.get((candidate, load)) or self.absent.get((candidate, "")) or "was not asked for"
+        """The beginning of the reason why there are no figures; it was told in full when it came up."""
+        reason = self.absent.get((candidate, load)) or self.absent.get((candidate, "")) or "was not measured"
+        return reason if len(reason) <= 60 else f"{reason[:60]}…"
 
     def all(self, candidate: str, load: str, name: str) -> list[float]:
         """One value for each round, sorted; none where it was not measured."""

@@ -34,8 +34,14 @@ while True:
 
 
 @pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Emulator:
-    return Emulator(Workshop(tmp_path_factory.mktemp("work")), 0.01)
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all: the compiler's first run makes a C library."""
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(scope="module")
+def emulator(work: Path) -> Emulator:
+    return Emulator(Workshop(work), 0.01)
 
 
 def candidate(answer: str, where: str = "response") -> Candidate:
@@ -74,10 +80,10 @@ def test_it_counts_nothing_else(emulator: Emulator, answer: str, where: str, tol
         emulator.load(candidate(answer, where), "1 KB")
 
 
-def test_the_command_measures_and_judges(tmp_path: Path) -> None:
+def test_the_command_measures_and_judges(work: Path, tmp_path: Path) -> None:
     need_file(str(client.path(X86_64)))
     who = ("--only", "native", "--only", "native stream", "--only", "per event", "--only", "bare loop in C")
-    words = ("--rounds=1", "--scale=0.01", f"--work={tmp_path}", f"--json={tmp_path / 'figures.json'}")
+    words = ("--rounds=1", "--scale=0.01", f"--work={work}", f"--json={tmp_path / 'figures.json'}")
     command = (sys.executable, "benchmarks/runtime_client.py", *who, *words)
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -86,4 +92,4 @@ def test_the_command_measures_and_judges(tmp_path: Path) -> None:
     assert figures["native | 6 MB | rt"][0] > 0
     assert figures["native stream | stream | speed"][0] > 0
     assert "native ÷ bare loop in C, 1 KB round trip" in done.stdout
-    assert "not measured: nodejs was not asked for" in done.stdout
+    assert "not measured" not in done.stdout

@@ -1,8 +1,8 @@
 /* Lambda's Runtime API (2018-06-01) for measuring: gives out one event again and again, and times what comes back.
  *
  * One client is started and served. "rt" is from just before the answer to GET next is written until the last byte of
- * POST response was read; "cycle" from there to the next GET next. CPU is that of all processes together, from the first
- * GET next on. Results are one line of JSON. Anything but one right answer for each event ends the program with code 1.
+ * POST response was read; "cycle" is until the next GET next. CPU is that of all processes together, from the first
+ * GET next on. Results are one line of JSON. Anything but one right answer for each event ends it with code 1.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -21,6 +21,7 @@
 #define OPEN 4096
 #define ID "8476a536-e9f4-11e8-9739-%012x"
 #define PATH_OF_ID "/2018-06-01/runtime/invocation/"
+#define RESPONSE PATH_OF_ID ID "/response%n"
 
 static struct {
     struct options options;
@@ -107,7 +108,7 @@ static void compare(uint64_t size)
     if (warm && !letters_same(&run.seen, &run.event.letters))
         fail("an answer of %llu bytes is not the event", (unsigned long long)size);
     if (run.answered > 0 && size != run.answer_size)
-        fail("an answer has %llu bytes, the first had %llu", (unsigned long long)size, (unsigned long long)run.answer_size);
+        fail("an answer has %llu bytes, not as many as the first", (unsigned long long)size);
     run.answer_size = size;
     memset(&run.seen, 0, sizeof run.seen);
 }
@@ -132,7 +133,7 @@ static void on_request(struct connection *connection)
     int end = 0;
     if (!connection->request.post && strcmp(path, PATH_OF_ID "next") == 0)
         on_next(connection);
-    else if (connection->request.post && sscanf(path, PATH_OF_ID ID "/response%n", &number, &end) == 1 && end > 0 && !path[end])
+    else if (connection->request.post && sscanf(path, RESPONSE, &number, &end) == 1 && end > 0 && !path[end])
         on_response(connection, number);
     else
         fail("%s %s", connection->request.post ? "POST" : "GET", path);
@@ -210,7 +211,8 @@ static void measure(void)
     print_times("cycle", run.cycle, run.cycles);
     printf("\"per_second\": %.1f, ", (double)count * 1e9 / (double)(run.measured_to - run.measured_from));
     printf("\"cpu\": %.2f, ", (double)cpu / 1e3 / run.answered);
-    printf("\"client_kib\": %ld, \"peak_kib\": %ld, \"rss_kib\": %ld, \"pss_kib\": %ld, ", client.rss, peak, all.rss, all.pss);
+    printf("\"client_kib\": %ld, \"peak_kib\": %ld, ", client.rss, peak);
+    printf("\"rss_kib\": %ld, \"pss_kib\": %ld, ", all.rss, all.pss);
     printf("\"growth_kib\": %ld}\n", run.most > run.before ? run.most - run.before : 0);
 }
 

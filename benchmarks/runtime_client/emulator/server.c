@@ -100,12 +100,13 @@ static void flush(struct connection *connection, bool again)
         shutdown(connection->fd, SHUT_WR);
 }
 
-void server_answer(struct connection *connection, const char *status, const char *headers, const char *body, size_t size)
+void server_answer(struct connection *connection, const char *status, const char *headers, const char *body,
+                   size_t size)
 {
     if (connection->head_left + connection->body_left > 0)
         fail("a request came before the answer to the one before it was read");
-    int length = snprintf(connection->head, sizeof connection->head, "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n\r\n", status,
-                          headers, size);
+    int length = snprintf(connection->head, sizeof connection->head,
+                          "HTTP/1.1 %s\r\n%sContent-Length: %zu\r\n\r\n", status, headers, size);
     connection->head_size = connection->head_left = (size_t)length;
     connection->body = body;
     connection->body_left = size;

@@ -37,7 +37,8 @@ void server_stop(void);
 void server_clear(void);
 
 /* Answers a request; the body has to stay where it is. */
-void server_answer(struct connection *connection, const char *status, const char *headers, const char *body, size_t size);
+void server_answer(struct connection *connection, const char *status, const char *headers, const char *body,
+                   size_t size);
 
 /* Ends the program, and all that it started, with a line that says why. */
 void fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));

@@ -5,5 +5,7 @@ using namespace aws::lambda_runtime;
 
 int main()
 {
-    run_handler([](invocation_request const &request) { return invocation_response::success(request.payload, "application/json"); });
+    run_handler([](invocation_request const &request) {
+        return invocation_response::success(request.payload, "application/json");
+    });
 }

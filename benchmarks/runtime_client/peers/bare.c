@@ -74,7 +74,8 @@ int main(void)
         char id[64] = "", head[256];
         sscanf(strcasestr(buffer, "request-id:"), "%*s %63s", id);
         int length = snprintf(head, sizeof head,
-                              "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\nHost: runtime\r\nContent-Length: %zu\r\n\r\n",
+                              "POST /2018-06-01/runtime/invocation/%s/response HTTP/1.1\r\n"
+                              "Host: runtime\r\nContent-Length: %zu\r\n\r\n",
                               id, size);
         write_all((struct iovec[2]){{head, (size_t)length}, {buffer + body, size}});
         answer(&ignored);

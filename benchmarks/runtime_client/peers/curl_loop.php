@@ -15,7 +15,8 @@ curl_setopt_array($next, [
     },
 ]);
 for (;;) {
-    $answer = json_encode($handler(json_decode(curl_exec($next), true)), JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
+    $event = json_decode(curl_exec($next), true);
+    $answer = json_encode($handler($event), JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE);
     curl_setopt_array($post, [
         CURLOPT_URL => "$root/$id/response",
         CURLOPT_RETURNTRANSFER => true,
