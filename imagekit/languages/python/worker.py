@@ -45,17 +45,26 @@ class Context:
         known = [text(field) for field in (*fields, *[b"-"] * 7)[:7]]
         self.aws_request_id, deadline, self.invoked_function_arn, self.trace_id, self.tenant_id, cognito, client = known
         self._deadline = int(deadline or 0)
-        identity, mobile = mapping(decode(cognito)), mapping(decode(client))
-        self.identity = SimpleNamespace(
-            cognito_identity_id=identity.get("cognitoIdentityId"),
-            cognito_identity_pool_id=identity.get("cognitoIdentityPoolId"),
-        )
-        self.client_context = client and SimpleNamespace(
-            custom=mobile.get("custom"), env=mobile.get("env"), client=SimpleNamespace(**mapping(mobile.get("client")))
-        )
+        self.identity = identity(mapping(decode(cognito))) if cognito else NOBODY
+        self.client_context = client_context(mapping(decode(client))) if client else None
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, self._deadline - int(time.time() * 1000))
+
+
+def identity(cognito: dict[str, Any]) -> SimpleNamespace:
+    return SimpleNamespace(
+        cognito_identity_id=cognito.get("cognitoIdentityId"),
+        cognito_identity_pool_id=cognito.get("cognitoIdentityPoolId"),
+    )
+
+
+NOBODY = identity({})
+
+
+def client_context(mobile: dict[str, Any]) -> SimpleNamespace:
+    client = SimpleNamespace(**mapping(mobile.get("client")))
+    return SimpleNamespace(custom=mobile.get("custom"), env=mobile.get("env"), client=client)
 
 
 def text(field: bytes) -> str | None:
