@@ -1,15 +1,15 @@
 #include "answer.h"
 
 static enum answer_event next_in_head(struct answer *answer, struct span *in) {
-    size_t size = http_head_size(*in, &answer->scanned);
-    if (size == 0)
-        return in->size > HTTP_HEAD_LIMIT ? ANSWER_BAD : ANSWER_MORE;
-    if (size > HTTP_HEAD_LIMIT || !http_parse_head(span_first(*in, size), &answer->head))
-        return ANSWER_BAD;
-    *in = span_from(*in, size);
-    answer->scanned = 0;
-    if (answer->head.status < 200)
-        return next_in_head(answer, in);
+    do {
+        size_t size = http_head_size(*in, &answer->scanned);
+        if (size == 0)
+            return in->size > HTTP_HEAD_LIMIT ? ANSWER_BAD : ANSWER_MORE;
+        if (size > HTTP_HEAD_LIMIT || !http_parse_head(span_first(*in, size), &answer->head))
+            return ANSWER_BAD;
+        *in = span_from(*in, size);
+        answer->scanned = 0;
+    } while (answer->head.status < 200);
     answer->left = answer->head.size;
     answer->stage = ANSWER_IN_BODY;
     return ANSWER_HEAD;

@@ -7,10 +7,22 @@
 #include "worker.h"
 
 #include <stdlib.h>
+#include <sys/resource.h>
 
 enum { LEAVE_MILLISECONDS = 2000, FAILED_STARTS = 2 };
 
+/* A descriptor for each connection and a few for each worker may be more than the 1,024 that a process usually has. */
+static void raise_descriptor_limit(const struct client *client) {
+    struct rlimit limit;
+    rlim_t wanted = client->concurrency + (rlim_t)client->worker_limit * 4 + 64;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 void pool_open(struct client *client) {
+    raise_descriptor_limit(client);
     client->invocations = calloc(client->concurrency, sizeof *client->invocations);
     client->workers = calloc(client->worker_limit, sizeof *client->workers);
     if (client->invocations == NULL || client->workers == NULL)

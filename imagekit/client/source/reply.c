@@ -28,6 +28,7 @@ static void release(struct invocation *invocation) {
 
 static void post(struct invocation *invocation, struct span body) {
     struct span head = buffer_span(&invocation->head);
+    struct worker *worker = invocation->worker;
     release(invocation);
     invocation->phase = PHASE_REPLYING;
     invocation->answer = (struct answer){0};
@@ -37,6 +38,7 @@ static void post(struct invocation *invocation, struct span body) {
         connection_send_buffer(&invocation->connection, head, &invocation->reply);
     buffer_reset(&invocation->head, (size_t)-1);
     pool_balance(invocation->client);
+    worker_go_on(worker);
 }
 
 void reply_send_held(struct invocation *invocation) {

@@ -49,14 +49,16 @@ static void leave_worker(struct invocation *invocation) {
 
 static void end_with(struct invocation *invocation, struct span end) {
     bool discarding = invocation->phase == PHASE_DISCARDING;
+    struct worker *worker = invocation->worker;
     leave_worker(invocation);
     if (discarding) {
         invocation_rest(invocation);
-        return;
+    } else {
+        invocation->phase = PHASE_REPLYING;
+        connection_send(&invocation->connection, end, nothing, nothing);
+        pool_balance(invocation->client);
     }
-    invocation->phase = PHASE_REPLYING;
-    connection_send(&invocation->connection, end, nothing, nothing);
-    pool_balance(invocation->client);
+    worker_go_on(worker);
 }
 
 void streaming_end(struct invocation *invocation) {

@@ -125,6 +125,7 @@ void worker_release(struct worker *worker, struct invocation *invocation) {
     if (worker->answered == invocation) {
         worker->answered = NULL;
         worker->sink = SINK_NONE;
+        worker->stream_due = false;
     }
     invocation->worker = NULL;
     worker->taken--;
@@ -301,6 +302,6 @@ void worker_restore_all(struct client *client) {
 }
 
 void worker_go_on(struct worker *worker) {
-    if (worker->paused)
+    if (worker != NULL && worker->paused)
         listen_go_on(worker);
 }

@@ -28,7 +28,7 @@ void worker_ask_to_end(struct worker *worker);
 void worker_replace(struct worker *worker);
 /* SnapStart: all workers run their hooks and say READY again. */
 void worker_restore_all(struct client *client);
-/* It is read again, after a reader of its stream was too slow or an event was not complete. */
+/* It is read again, after a reader of its stream was too slow or an event was not complete. NULL: nothing to do. */
 void worker_go_on(struct worker *worker);
 
 #endif
