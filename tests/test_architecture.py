@@ -39,7 +39,7 @@ RESERVED = {
     "urllib3": {"store.connection", "store.failures"},
     "http.client": {"store.connection", "store.failures"},
     "http.server": set(),
-    "socket": {"store.connection", "store.failures", "store.guard"},
+    "socket": {"store.connection", "store.failures", "store.guard", "emulator"},
     "ssl": {"store.connection", "store.failures", "store.tls"},
     "requests": set(),
     "boto3": {"store.aws"},

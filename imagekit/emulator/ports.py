@@ -79,8 +79,7 @@ class Sandbox(Protocol):
     """One execution environment's place: a read-only root file system, /tmp, limits. Processes in it see each other.
 
     One thread opens it, calls its methods and closes it, and lives until then: what ends with the thread that started
-    it (PR_SET_PDEATHSIG) lives as long. Only `peak_memory` and `connect`, and `wait` of a process, are called from
-    other threads too.
+    it (PR_SET_PDEATHSIG) lives as long. Only `connect`, and what a Process has, are called from other threads too.
     """
 
     def listen(self) -> tuple[socket, str]:
