@@ -95,6 +95,7 @@ class RuntimeApi:
     def give(self, invocation: Invocation) -> None:
         """Give out an event; only when it `asks`."""
         self._running[invocation.id] = invocation
+        self._last = ""
         if self._restoring is not None:
             restoring, self._restoring = self._restoring, None
             restoring.respond(200)  # the restore is over; the event waits for `next`
