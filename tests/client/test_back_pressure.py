@@ -102,6 +102,41 @@ def test_a_stream_may_begin_before_the_event_is_read(client: Client, size: int) 
         assert client.serves(b"y" * size).body == b"before and after"
 
 
+@pytest.mark.parametrize(
+    ("does", "kind"),
+    [("os._exit(3)", "Runtime.ExitError"), ("time.sleep(60)", "Function.Timeout")],
+    ids=["dies", "takes too long"],
+)
+def test_an_event_that_comes_slowly_may_outlive_its_worker(client: Client, does: str, kind: str) -> None:
+    """What went wrong is reported when the event has come: it and its answer share a connection."""
+    client.script(
+        f"""
+        import time
+        ready()
+        while True:
+            header = b""
+            while not header.endswith(b"\\n"):
+                byte = os.read(READ, 1)
+                if not byte:
+                    sys.exit(0)
+                header += byte
+            _, length, id, *_ = header.decode().split()
+            if length != "1":
+                {does}
+            os.read(READ, 1)
+            frame("OK", b"", id)
+        """,
+        deadline_margin="100",
+    )
+    client.serves(b"1")
+    slow = Event(body=b"s" * 20_000, next=Reply(piece=1), deadline=_soon(150))
+    client.api.add(slow)
+    assert client.api.answer(slow).header(_TYPE) == kind
+    client.told(slow.id)
+    client.serves(b"1")
+    client.serves(b"1")
+
+
 def test_one_event_that_takes_too_long_costs_the_others_nothing(client: Client) -> None:
     client.environment["AWS_LAMBDA_MAX_CONCURRENCY"] = "4"
     client.script(_SEVERAL, max_workers="1", deadline_margin="100")

@@ -39,6 +39,7 @@ struct invocation {
     bool feeding;         /* it is in the worker's queue */
     bool waiting;         /* it is in the client's queue */
     struct worker *worker;
+    struct invocation *next_of_worker;
     struct invocation *following; /* in the one queue that it is in */
     struct buffer head, reply;    /* an answer that waits until the event is complete, or is being collected */
     bool held;                    /* there is such an answer */
@@ -70,6 +71,7 @@ struct worker {
     unsigned abandoned; /* how many of these were given up */
     bool said_ready;    /* since its start */
     uint64_t served;
+    struct invocation *events; /* that it has, through next_of_worker */
     struct buffer given_up; /* ids of events that were given up while others went on, each with a space behind it */
 
     struct source feed;     /* frames to the worker */

@@ -16,14 +16,7 @@
 
 extern char **environ;
 
-enum {
-    CANCEL_MILLISECONDS = 50,   /* between CANCEL and SIGTERM */
-    SIGTERM_MILLISECONDS = 100, /* between SIGTERM and SIGKILL */
-    CLOSED_MILLISECONDS = 100,  /* a worker that closed its channel is about to end */
-    SHUTDOWN_MILLISECONDS = 150, /* the runtime's part of what Lambda gives an environment with an internal extension */
-    SHOWN = 100,
-    KEEP = 64 << 10,
-};
+enum { KEEP = 64 << 10 };
 
 void worker_open(struct client *client, struct worker *worker) {
     worker->client = client;
@@ -113,6 +106,8 @@ void worker_start(struct worker *worker) {
 
 void worker_give(struct worker *worker, struct invocation *invocation) {
     invocation->worker = worker;
+    invocation->next_of_worker = worker->events;
+    worker->events = invocation;
     worker->taken++;
     if (worker->client->configuration.mode == MODE_PER_EVENT)
         per_event_start(worker, invocation);
@@ -127,99 +122,14 @@ void worker_release(struct worker *worker, struct invocation *invocation) {
         worker->sink = SINK_NONE;
         worker->stream_due = false;
     }
+    struct invocation **link = &worker->events;
+    while (*link != invocation)
+        link = &(*link)->next_of_worker;
+    *link = invocation->next_of_worker;
     invocation->worker = NULL;
     worker->taken--;
     worker->served++;
     worker->client->failed_starts = 0;
-}
-
-struct invocation *worker_event_after(const struct worker *worker, const struct invocation *invocation) {
-    struct client *client = worker->client;
-    size_t next = invocation == NULL ? 0 : (size_t)(invocation - client->invocations) + 1;
-    for (; next < client->concurrency; next++)
-        if (client->invocations[next].worker == worker)
-            return &client->invocations[next];
-    return NULL;
-}
-
-static void kill_now(struct timer *timer) {
-    process_signal(&CONTAINER(timer, struct worker, patience)->process, SIGKILL);
-}
-
-static void terminate(struct timer *timer) {
-    struct worker *worker = CONTAINER(timer, struct worker, patience);
-    process_signal(&worker->process, SIGTERM);
-    worker->patience.fire = kill_now;
-    timer_set(&worker->patience, SIGTERM_MILLISECONDS);
-}
-
-static void say_cancel(struct worker *worker, const struct invocation *invocation) {
-    struct buffer line = {0};
-    if (invocation->feeding || worker->feed.fd < 0)
-        return; /* it does not even have the whole event */
-    buffer_add(&line, SPAN("CANCEL 0 "));
-    buffer_add(&line, invocation_id(invocation));
-    buffer_add(&line, SPAN("\n"));
-    feed_line(worker, buffer_span(&line));
-    buffer_reset(&line, 0);
-}
-
-static void end_soon(struct worker *worker) {
-    worker->state = WORKER_ENDING;
-    worker->patience.fire = terminate;
-    timer_set(&worker->patience, worker->client->configuration.mode == MODE_WORKER ? CANCEL_MILLISECONDS : 0);
-}
-
-/* Others of its events may go on: then its place stays taken until it answers late, or all its places are lost. */
-void worker_give_up(struct worker *worker, struct invocation *invocation) {
-    say_cancel(worker, invocation);
-    if (worker->abandoned + 1 >= worker->capacity) {
-        end_soon(worker);
-        return;
-    }
-    worker->abandoned++;
-    worker->taken++; /* worker_release takes one away */
-    buffer_add(&worker->given_up, invocation_id(invocation));
-    buffer_add(&worker->given_up, SPAN(" "));
-}
-
-void worker_replace(struct worker *worker) {
-    worker->state = WORKER_ENDING;
-    process_signal(&worker->process, SIGKILL);
-}
-
-static void add_shown(struct buffer *text, struct span shown) {
-    shown = span_first(shown, SHOWN);
-    for (size_t i = 0; i < shown.size; i++) {
-        bool plain = shown.at[i] >= ' ' && shown.at[i] <= '~';
-        buffer_add(text, plain ? (struct span){shown.at + i, 1} : SPAN("?"));
-    }
-}
-
-void worker_protocol_error(struct worker *worker, const char *what, struct span shown) {
-    if (buffer_size(&worker->wrong) > 0 || worker->state == WORKER_ENDING)
-        return;
-    buffer_add(&worker->wrong, span_of(what));
-    if (shown.size > 0) {
-        buffer_add(&worker->wrong, SPAN(": "));
-        add_shown(&worker->wrong, shown);
-    }
-    worker->state = WORKER_ENDING;
-    loop_close(&worker->frames);
-    process_signal(&worker->process, SIGKILL);
-}
-
-static void closed_for_good(struct timer *timer) {
-    struct worker *worker = CONTAINER(timer, struct worker, patience);
-    worker_protocol_error(worker, "the worker closed its descriptors and did not end", (struct span){0});
-}
-
-void worker_channel_closed(struct worker *worker) {
-    if (worker->dead || worker->state == WORKER_ENDING)
-        return;
-    worker->patience.fire = closed_for_good;
-    if (worker->patience.due == 0)
-        timer_set(&worker->patience, CLOSED_MILLISECONDS);
 }
 
 void worker_process_ended(struct client *client, pid_t pid, int status) {
@@ -241,10 +151,11 @@ void worker_process_ended(struct client *client, pid_t pid, int status) {
 
 static void report_end(struct worker *worker, struct span type, struct span message) {
     struct buffer body = {0};
-    struct invocation *invocation = NULL;
+    struct invocation *next;
     bool idle = worker->taken == worker->abandoned;
     json_add_error(&body, type, message);
-    while ((invocation = worker_event_after(worker, invocation)) != NULL) {
+    for (struct invocation *invocation = worker->events; invocation != NULL; invocation = next) {
+        next = invocation->next_of_worker;
         log_line(LOG_ERROR, invocation_id(invocation), "the worker ended: %.*s", PRINTED(message));
         reply_error(invocation, type, buffer_span(&body));
     }
@@ -255,7 +166,10 @@ static void report_end(struct worker *worker, struct span type, struct span mess
     buffer_reset(&body, 0);
 }
 
+/* Events whose report waits until they have come are nobody's from here on. */
 static void clear(struct worker *worker) {
+    while (worker->events != NULL)
+        worker_release(worker, worker->events);
     feed_close(worker);
     loop_close(&worker->frames);
     process_close_errors(&worker->process);
@@ -282,14 +196,6 @@ void worker_bury(struct worker *worker) {
     pool_balance(client);
 }
 
-void worker_ask_to_end(struct worker *worker) {
-    feed_close(worker);
-    worker->state = WORKER_ENDING;
-    process_signal(&worker->process, SIGTERM);
-    worker->patience.fire = kill_now;
-    timer_set(&worker->patience, SHUTDOWN_MILLISECONDS);
-}
-
 void worker_restore_all(struct client *client) {
     for (unsigned i = 0; i < client->worker_wanted; i++) {
         if (client->configuration.mode == MODE_PER_EVENT)
@@ -299,6 +205,11 @@ void worker_restore_all(struct client *client) {
     }
     if (client->configuration.mode == MODE_PER_EVENT)
         pool_worker_ready(&client->workers[0]);
+}
+
+void worker_pause(struct worker *worker) {
+    worker->paused = true;
+    loop_watch(&worker->frames, 0);
 }
 
 void worker_go_on(struct worker *worker) {

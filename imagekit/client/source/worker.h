@@ -12,8 +12,6 @@ void worker_give(struct worker *worker, struct invocation *invocation);
 void worker_release(struct worker *worker, struct invocation *invocation);
 /* An event is given up; the worker may still be at it. */
 void worker_give_up(struct worker *worker, struct invocation *invocation);
-/* The first of its events; then, after `invocation`, the next one; NULL at the end. */
-struct invocation *worker_event_after(const struct worker *worker, const struct invocation *invocation);
 /* Ends it because of what it did: `what`, and the text that shows it. */
 void worker_protocol_error(struct worker *worker, const char *what, struct span shown);
 /* It closed a descriptor: it has ended, which is noticed at once, or it never will say or hear anything again. */
@@ -28,6 +26,8 @@ void worker_ask_to_end(struct worker *worker);
 void worker_replace(struct worker *worker);
 /* SnapStart: all workers run their hooks and say READY again. */
 void worker_restore_all(struct client *client);
+/* It is not read for now: somebody has to catch up. */
+void worker_pause(struct worker *worker);
 /* It is read again, after a reader of its stream was too slow or an event was not complete. NULL: nothing to do. */
 void worker_go_on(struct worker *worker);
 
