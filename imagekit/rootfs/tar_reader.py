@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Final
+from typing import Final, Protocol
 
 from imagekit.errors import BuildFailed
 from imagekit.rootfs import tar_header
-from imagekit.rootfs.decompression import Damaged, Decompressed
+from imagekit.rootfs.decompression import Damaged
 from imagekit.rootfs.entry import Readable, shown
 from imagekit.rootfs.tar_header import BLOCK, Header
 from imagekit.values import dataclass
@@ -29,6 +29,17 @@ class Limits:
 
     total: int = 10 << 30
     entries: int = 1_000_000
+
+
+class Stream(Protocol):
+    """A tar's bytes, as `Decompressed` gives them; `proves_end` is asked for at the end."""
+
+    @property
+    def proves_end(self) -> bool:
+        """True when a stream that was cut off would have raised."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; empty at the end. Raises Damaged."""
 
 
 class MemberKind(StrEnum):
@@ -75,7 +86,7 @@ class TarReader:
     Raises BuildFailed, naming `source` and the last member, for what is damaged, cut off or beyond the limits.
     """
 
-    def __init__(self, stream: Decompressed, source: str, limits: Limits) -> None:
+    def __init__(self, stream: Stream, source: str, limits: Limits) -> None:
         self._stream = stream
         self._source = source
         self._limits = limits

@@ -1,0 +1,158 @@
+"""Starting a process inside a sandbox, and ending one with all that it started."""
+
+from __future__ import annotations
+
+import os
+import resource
+import time
+
+from imagekit.emulator.runners.warden import calls
+
+TYPE_CHECKING = False  # importing `typing` would cost a start more than all else here
+if TYPE_CHECKING:
+    import signal
+    from collections.abc import Collection, Mapping
+    from typing import Any, Final
+else:
+    import _signal as signal
+
+#: What Python ignores, and programs expect to be as the kernel gives it.
+_SIGNALS: Final = (signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ, signal.SIGCHLD)
+#: Of a killed tree: passes over the processes, and seconds between two.
+_PASSES: Final = 2_000
+_PAUSE: Final = 0.001
+_FIRST: Final = 1
+_DEAD: Final = frozenset("ZX")
+
+
+def start(message: dict[str, Any], limits: Mapping[str, int], descriptors: list[int], group: int) -> tuple[int, int]:
+    """Fork and execute; the process's number outside and inside. Raises OSError with what could not be done.
+
+    `descriptors` are its stdout and stderr. `group` is a descriptor of a control group's `cgroup.procs`, or -1.
+    """
+    told, tell = os.pipe()
+    child = os.fork()
+    if child == 0:
+        _execute(message, limits, descriptors, group, tell)
+    os.close(tell)
+    inside = os.read(told, 16)
+    problem = os.read(told, 4096)
+    os.close(told)
+    if problem or not inside:
+        os.waitpid(child, 0)
+        number, _, what = problem.decode("utf-8", "replace").partition(" ")
+        raise OSError(int(number or 5), os.strerror(int(number or 5)), what)
+    return child, int(inside)
+
+
+def kill_tree(top: int, others: Collection[int]) -> None:
+    """SIGKILL for a process, what it started, and what belongs to none of `others`; all numbers as inside.
+
+    Who leaves a tree by fork and exit cannot be told from whom: with nobody else alive, everything goes.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            _kill_all(top, frozenset(others))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def _execute(message: dict[str, Any], limits: Mapping[str, int], streams: list[int], group: int, tell: int) -> None:
+    """In the child: never returns."""
+    what = "start"
+    try:
+        os.write(tell, str(os.getpid()).encode().ljust(16))
+        if group >= 0:
+            os.write(group, b"0")
+        os.setsid()
+        os.umask(0o022)
+        what = "change into " + message["directory"]
+        os.chdir(message["directory"])
+        what = "start"
+        os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
+        for place, stream in enumerate(streams, 1):
+            os.dup2(stream, place)
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_DFL)
+        for name, limit in limits.items():
+            resource.setrlimit(getattr(resource, name), (limit, limit))
+        calls.drop_privileges()
+        what = "execute " + message["command"][0]
+        _become(message["command"], message["environment"])
+    except OSError as error:
+        os.write(tell, f"{error.errno or 5} {what}".encode("utf-8", "replace")[:4000])
+    finally:
+        os._exit(127)
+
+
+def _become(command: list[str], environment: dict[str, str]) -> None:
+    """execve(2), with a search where the name has no slash; `os.execvpe` would import, and nothing can be."""
+    name = command[0]
+    folders = [""] if "/" in name else environment.get("PATH", os.defpath).split(":")
+    problem: OSError = FileNotFoundError(2, os.strerror(2))
+    for folder in folders:
+        try:
+            os.execve(f"{folder}/{name}" if folder else name, command, environment)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            problem = error
+    raise problem
+
+
+def _kill_all(top: int, others: frozenset[int]) -> None:
+    for _ in range(_PASSES):
+        doomed = _doomed(top, others)
+        if not doomed:
+            return
+        for one in doomed:
+            try:
+                os.kill(one, signal.SIGKILL)
+            except OSError:
+                continue  # gone by itself
+        time.sleep(_PAUSE)
+
+
+def _doomed(top: int, others: frozenset[int]) -> list[int]:
+    """All that run inside but what belongs to the others."""
+    parents, sessions = {}, {}
+    for one in processes():
+        found = _status(one)
+        if found:
+            parents[one], sessions[one] = found
+    spared = {_FIRST, os.getpid()}
+    return [
+        one for one in parents if one not in spared and (one == top or not _belongs(one, parents, sessions, others))
+    ]
+
+
+def _belongs(one: int, parents: Mapping[int, int], sessions: Mapping[int, int], others: frozenset[int]) -> bool:
+    for _ in range(len(parents) + 1):
+        if one in others or sessions.get(one) in others:
+            return True
+        if one not in parents:
+            return False
+        one = parents[one]
+    return False
+
+
+def processes() -> list[int]:
+    """The processes inside, by their numbers there."""
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _status(one: int) -> tuple[int, int] | None:
+    """Parent and session of a process that lives (proc_pid_stat(5)); None for one that does not."""
+    try:
+        file = os.open(f"/proc/{one}/stat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fields = os.read(file, 1024).rpartition(b")")[2].split()
+        finally:
+            os.close(file)
+    except OSError:
+        return None
+    if len(fields) < 4 or fields[0].decode() in _DEAD:
+        return None
+    return int(fields[1]), int(fields[3])
