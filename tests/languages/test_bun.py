@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_what_nobody_catches_is_reported_and_ends_the_worker(drive: Drive) -> No
     assert driven.frame().type == "READY"
     assert driven.ask("1", b"").fields == ("1", "Runtime.UnhandledPromiseRejection")
     assert driven.process.wait(10) == 1
+
+
+def test_a_stream_waits_for_who_reads_it_slowly(drive: Drive) -> None:
+    code = "export async function* handler() { for (let n = 0; n < 50; n++) yield 'x'.repeat(100000); }"
+    driven = drive("bun", {"index.js": code}, "index.handler")
+    assert driven.frame().type == "READY"
+    driven.send(b"INVOKE 0 1\n")
+    time.sleep(0.3)  # the channel is full by now
+    frames = [driven.frame() for _ in range(52)]
+    assert [frame.type for frame in frames] == ["STREAM", *["DATA"] * 50, "END"]
 
 
 @pytest.mark.parametrize("architecture", MACHINES)

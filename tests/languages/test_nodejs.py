@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,16 @@ def test_the_handlers_own_cleanup_is_waited_for(drive: Drive, capfd: pytest.Capt
     driven.process.terminate()
     assert driven.process.wait(10) == 0
     assert capfd.readouterr().out == "cleaned\n"
+
+
+def test_a_stream_waits_for_who_reads_it_slowly(drive: Drive) -> None:
+    code = "export async function* handler() { for (let n = 0; n < 50; n++) yield 'x'.repeat(100000); }"
+    driven = drive("nodejs", {"index.mjs": code}, "index.handler")
+    assert driven.frame().type == "READY"
+    driven.send(b"INVOKE 0 1\n")
+    time.sleep(0.3)  # the channel is full by now
+    frames = [driven.frame() for _ in range(52)]
+    assert [frame.type for frame in frames] == ["STREAM", *["DATA"] * 50, "END"]
 
 
 @pytest.mark.parametrize("architecture", MACHINES)

@@ -7,6 +7,13 @@ const { send, socket } = require('./channel.cjs');
 const BINARY = 'application/octet-stream';
 const HTTP = 'application/vnd.awslambda.http-integration-response';
 const open = new Map(); // by id: the events without an answer
+let untaken = 0; // pieces that the client has not read yet
+
+/** While an event is open, only what its handler waits for keeps the event loop going: its end shows in beforeExit. */
+function keep() {
+  if (open.size > 0 && untaken === 0) socket.unref();
+  else socket.ref();
+}
 
 function bytesOf(value) {
   if (ArrayBuffer.isView(value)) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
@@ -27,16 +34,19 @@ class Invocation {
     this.id = id; // as it came
     this.fields = fields.map((field) => (field === '-' ? undefined : field.includes('%') ? unescape(field) : field));
     this.streams = false;
-    // While an event is open, only what its handler waits for keeps the event loop going (see beforeExit).
-    if (open.size === 0) socket.unref();
     open.set(id, this);
+    keep();
   }
 
   /** Sends one piece of a streamed answer. Before the first there is no stream, and an error is an error. */
-  piece(body, contentType, sent) {
+  async piece(body, contentType) {
     this.stream(contentType);
-    if (open.has(this.id) && body.length) send('DATA', body, [this.id], sent);
-    else if (sent) sent();
+    if (!open.has(this.id) || body.length === 0) return;
+    untaken += 1;
+    keep();
+    await new Promise((sent) => send('DATA', body, [this.id], sent));
+    untaken -= 1;
+    keep();
   }
 
   stream(contentType = BINARY) {
@@ -47,7 +57,7 @@ class Invocation {
   end(type, body, field) {
     if (!open.delete(this.id)) return;
     send(type, body, field ? [this.id, field] : [this.id]);
-    if (open.size === 0) socket.ref();
+    keep();
   }
 
   endStream(contentType) {
@@ -80,7 +90,7 @@ class Invocation {
       const http = !this.streams && value && value.statusCode;
       const json = () => jsonOf(value) + (http ? '\0'.repeat(8) : '\n');
       const body = typeof value === 'string' ? value : bytesOf(value) || json();
-      await new Promise((sent) => this.piece(body, http ? HTTP : undefined, sent));
+      await this.piece(body, http ? HTTP : undefined);
     }
     this.endStream();
   }

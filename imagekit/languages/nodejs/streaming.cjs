@@ -16,14 +16,18 @@ class ResponseStream extends Writable {
     this.contentType = type;
   }
 
-  _write(piece, encoding, done) {
-    this.invocation.piece(this.prelude, this.contentType);
+  begin() {
+    if (this.prelude) this.invocation.piece(this.prelude, this.contentType);
     this.prelude = '';
-    this.invocation.piece(piece, this.contentType, () => done());
+  }
+
+  _write(piece, encoding, done) {
+    this.begin();
+    this.invocation.piece(piece, this.contentType).then(() => done());
   }
 
   _final(done) {
-    this.invocation.piece(this.prelude, this.contentType);
+    this.begin();
     this.invocation.endStream(this.contentType);
     done();
   }
