@@ -118,6 +118,10 @@ class Extensions:
         """Tell those that want to know of the end."""
         self._tell(_SHUTDOWN, {"eventType": _SHUTDOWN, "shutdownReason": reason, "deadlineMs": deadline_ms})
 
+    def awaits_shutdown(self, name: str) -> bool:
+        """Whether this one is told of the end, and given time for it; the others are just ended."""
+        return _SHUTDOWN in self._all[name].events
+
     def handle(self, exchange: Exchange, words: list[str]) -> bool:
         """Answer a request; `words` is its path below `/2020-01-01/extension`. False when there is no such path."""
         method = exchange.head.method

@@ -28,6 +28,8 @@ _RUNTIME: Final = "runtime"
 #: Seconds that the extensions of a runtime's own process have at the end, and the runtime's share of any such time.
 _INTERNAL: Final = 0.5
 _RUNTIMES_SHARE: Final = 0.3
+#: Seconds that a runtime has to end after it said that it cannot start.
+_LAST_WORD: Final = 0.3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +73,7 @@ class Life:
         self._initialised = False
         self._stopping = False
         self._failed = False
+        self._last_word: FunctionError | None = None
         self._invocations: dict[str, Invocation] = {}
         self._then: Callable[[], None] | None = None
         self._timers: list[Timer] = []
@@ -156,8 +159,9 @@ class Life:
         self._check()
 
     def runtime_failed(self, error: FunctionError) -> None:
-        """The runtime says that it cannot start."""
-        self._fail(error)
+        """The runtime says that it cannot start: it ends by itself then, or is ended."""
+        self._last_word = error
+        self._later(_LAST_WORD, lambda: self._fail(error))
 
     def runtime_answered(self, invocation: Invocation) -> None:
         """An event is answered; where several are in flight nobody else is waited for."""
@@ -197,7 +201,9 @@ class Life:
     def _ended(self, name: str, code: int) -> None:
         if self._stopping or self._failed:
             return
-        if name == _RUNTIME:
+        if name == _RUNTIME and self._last_word is not None:
+            self._fail(self._last_word)
+        elif name == _RUNTIME:
             text = f"Runtime exited with error: {said(code)}" if code else "Runtime exited without providing a reason"
             self._fail(FunctionError.ended("Runtime.ExitError", text))
         else:
@@ -235,6 +241,9 @@ class Life:
             return
         self.telemetry.flush()
         self._extensions.shutdown(reason, deadline_ms)
+        for name in self._place.extensions:
+            if not self._extensions.awaits_shutdown(name):
+                self._processes.kill(_extension(name))
         self._wait_for_extensions()
 
     def _wait_for_extensions(self) -> None:
