@@ -104,7 +104,7 @@ def _become(command: list[str], environment: dict[str, str]) -> None:
 
 def _kill_all(top: int, others: frozenset[int]) -> None:
     for _ in range(_PASSES):
-        doomed = _doomed(top, others)
+        doomed = belonging(top, others, [one for one in processes() if one not in {_FIRST, os.getpid()}])
         if not doomed:
             return
         for one in doomed:
@@ -115,26 +115,23 @@ def _kill_all(top: int, others: frozenset[int]) -> None:
         time.sleep(_PAUSE)
 
 
-def _doomed(top: int, others: frozenset[int]) -> list[int]:
-    """All that run inside but what belongs to the others."""
-    parents, sessions = {}, {}
-    for one in processes():
-        found = _status(one)
-        if found:
-            parents[one], sessions[one] = found
-    spared = {_FIRST, os.getpid()}
-    return [
-        one for one in parents if one not in spared and (one == top or not _belongs(one, parents, sessions, others))
-    ]
+def belonging(top: int, others: Collection[int], among: Collection[int]) -> list[int]:
+    """Those of the processes `among` that are `top`, come from it, or come from none of `others`, as far as is seen."""
+    found = {one: status for one in among if (status := _status(one))}
+    return [one for one in found if one == top or not _belongs(one, found, others)]
 
 
-def _belongs(one: int, parents: Mapping[int, int], sessions: Mapping[int, int], others: frozenset[int]) -> bool:
-    for _ in range(len(parents) + 1):
-        if one in others or sessions.get(one) in others:
+def _belongs(one: int, found: Mapping[int, tuple[int, int]], others: Collection[int]) -> bool:
+    """True when a process is one of the others, descends from one, or is in the session that one leads."""
+    for _ in range(len(found) + 1):
+        if one in others:
             return True
-        if one not in parents:
+        if one not in found:
             return False
-        one = parents[one]
+        parent, session = found[one]
+        if session in others:
+            return True
+        one = parent
     return False
 
 

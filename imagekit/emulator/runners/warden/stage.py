@@ -29,8 +29,8 @@ _LOOPBACK: Final = "127.0.0.1"
 def serve(message: wire.Message, descriptors: list[int]) -> None:
     """Get in as `message` says, answer, then do as imagekit asks until it goes away."""
     end = _socket.socket(fileno=descriptors[0])
-    if message["do"] == "listen":
-        _only_listen(end, message["process"])
+    if message["do"] in {"listen", "connect"}:
+        _once(end, message)
         return
     try:
         stage = _Stage(end, message, descriptors[1:])
@@ -132,15 +132,7 @@ class _Stage:
         return {"address": f"{_LOOPBACK}:{port}"}, [listener.detach()]
 
     def _do_connect(self, message: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
-        made = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
-        made.settimeout(1)
-        try:
-            made.connect((_LOOPBACK, message["port"]))
-        except OSError:
-            made.close()
-            raise
-        made.settimeout(None)
-        return {}, [made.detach()]
+        return {}, [_connected(message["port"]).detach()]
 
     def _ended(self, watch: int) -> None:
         number, tell = self._watched.pop(watch)
@@ -162,15 +154,27 @@ class _Stage:
             return  # nothing can be forked where the first process is dead, and nothing else lives
 
 
-def _only_listen(end: _socket.socket, process: int) -> None:
-    """A listener in the network of a process, and nothing else."""
+def _once(end: _socket.socket, message: wire.Message) -> None:
+    """A listener or a connection in the network of a process, and nothing else."""
     try:
-        places.join_network(process)
-        listener = _listener()
+        places.join_network(message["process"])
+        made = _listener() if message["do"] == "listen" else _connected(message["port"])
     except OSError as error:
         wire.send(end, _problem(error))
         return
-    wire.send(end, {"address": f"{_LOOPBACK}:{listener.getsockname()[1]}"}, [listener.fileno()])
+    wire.send(end, {"address": f"{_LOOPBACK}:{made.getsockname()[1]}"}, [made.fileno()])
+
+
+def _connected(port: int) -> _socket.socket:
+    made = _socket.socket(_socket.AF_INET, _socket.SOCK_STREAM)
+    made.settimeout(1)
+    try:
+        made.connect((_LOOPBACK, port))
+    except OSError:
+        made.close()
+        raise
+    made.settimeout(None)
+    return made
 
 
 def _listener() -> _socket.socket:
