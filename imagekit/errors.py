@@ -43,6 +43,13 @@ class StaleLock(ImagekitError):
     advice = "run `imagekit lock`, look at the difference, and commit it"
 
 
+class FunctionFailed(ImagekitError):
+    """A function that ran here ended in an error, or its answers are not those that its tests expect."""
+
+    exit_code = 1
+    advice = "its log is above"
+
+
 class InvalidSpec(FindingsError):
     """The spec is not valid; all its problems are in `findings`."""
 

@@ -104,6 +104,8 @@ class Language:
     archives: tuple[Archive, ...] = ()
     worker: Worker | None = None
     markers: tuple[str, ...] = ()
+    #: Variables that make its interpreter listen for a debugger, with `{port}`.
+    debug: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_mapping(cls, name: str, document: Mapping[str, Any], folder: Path) -> Self:
@@ -124,6 +126,7 @@ class Language:
             archives=tuple(map(_archive, document.get("archives", ()))),
             worker=Worker.from_mapping(document["worker"], folder) if "worker" in document else None,
             markers=tuple(document.get("markers", ())),
+            debug=dict(document.get("debug", {})),
         )
 
     def words(self, architecture: Architecture) -> Mapping[str, str]:
@@ -157,9 +160,7 @@ class Language:
         if self.worker is None or not isinstance(start, Client) or start.mode is not Mode.WORKER or start.command:
             return spec.bootstrap
         settings = {"channel": self.worker.channel, **start.settings}
-        return replace(
-            start, command=self.worker.command, settings=settings, environment=self.worker.environment
-        )
+        return replace(start, command=self.worker.command, settings=settings, environment=self.worker.environment)
 
     def _interpreter(self, spec: Spec) -> tuple[Archive, ...]:
         """The archives that bring the interpreter, unless the spec says `archives: []` or fills their folder itself."""

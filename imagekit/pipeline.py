@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 class Session:
     """What one run works with.
 
-    `folder` is the current one, `now` gives seconds since 1970, `machine` is uname's, `workers` the threads to use.
+    `folder` is the current one, `roots` where root file systems are unpacked, `now` gives seconds since 1970, `machine`
+    is uname's, `workers` the threads to use.
     """
 
     folder: str
@@ -57,6 +58,7 @@ class Session:
     now: Callable[[], float]
     machine: str
     workers: int
+    roots: str = ""
     validated: Validated | None = None
 
     @property

@@ -94,6 +94,38 @@ def _place(registry: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
+def temporary_credentials(profile: str) -> dict[str, str]:
+    """Credentials of a profile that end by themselves: `access_key_id`, `secret_access_key`, `session_token`.
+
+    STS is asked for a session where the profile's own are lasting. Raises Missing, RemoteFailed.
+    """
+    try:
+        import boto3
+    except ImportError as error:
+        raise Missing(
+            "boto3 is not installed, which reads AWS profiles",
+            hint="install imagekit with its extra: lambda-imagekit[aws]",
+        ) from error
+    with _translated(f"the credentials of the profile {profile}"):
+        session = boto3.session.Session(profile_name=profile)
+        found = session.get_credentials()
+        if found is None:
+            raise ValueError("it has none")
+        frozen = found.get_frozen_credentials()
+        if frozen.token:
+            return _credentials(frozen.access_key, frozen.secret_key, frozen.token)
+        given = session.client("sts").get_session_token()["Credentials"]
+        return _credentials(given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+
+
+def _credentials(access_key_id: str, secret_access_key: str, session_token: str) -> dict[str, str]:
+    return {
+        "access_key_id": access_key_id,
+        "secret_access_key": secret_access_key,
+        "session_token": session_token,
+    }
+
+
 def boto3_factory() -> Factory | None:
     """Clients of boto3, with few and short tries; None when it is not installed."""
     try:

@@ -1,0 +1,84 @@
+"""`imagekit invoke`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from imagekit.architecture import Architecture
+from imagekit.cli import local
+from imagekit.cli.frame import command, option, pass_session
+from imagekit.cli.session import Session
+from imagekit.errors import FunctionFailed, InvalidFile, UsageError
+
+if TYPE_CHECKING:
+    from imagekit.emulator.happenings import Happening
+
+#: Bytes of an event (Lambda quotas).
+_LARGEST = 6 * 1024 * 1024
+
+
+@command("invoke")
+@local.target
+@option("--event", "event", metavar="FILE", default="", help="The event as JSON; - reads stdin. {} when left out.")
+@local.only_platform
+@local.wishes
+@pass_session
+def invoke(
+    session: Session, target: str, *, event: str, architecture: Architecture | None, wished: Mapping[str, Any]
+) -> None:
+    """Send one event to an image and print its answer.
+
+    A spec is built first. stdout gets the answer; stderr the log, with the REPORT line of Lambda. A function that fails
+    ends this with 1.
+    """
+    from imagekit.cli import work
+    from imagekit.emulator.invocation import Event
+
+    payload = _event(event)
+    with work.opened(session, target if local.is_spec(target) else "") as opened:
+        image, project = local.image(session, opened, target, architecture)
+        made = local.made(wished, project)
+        with local.machine(session, opened).function(image, made, Shown(session)) as function:
+            outcome = function.invoke(Event(payload=payload))
+    sys.stdout.buffer.write(outcome.payload + (b"" if outcome.payload.endswith(b"\n") else b"\n"))
+    if outcome.error:
+        raise FunctionFailed(f"the function failed: {outcome.error.type}")
+
+
+class Shown:
+    """A Listener that shows the log on stderr."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def heard(self, happening: Happening) -> None:
+        """Show a line of the log."""
+        from imagekit.emulator.happenings import LogLine
+
+        if isinstance(happening, LogLine):
+            self._session.console.say(happening.text)
+
+
+def _event(named: str) -> bytes:
+    """The event that is named; raises InvalidFile for what is no JSON, UsageError for what is too large."""
+    import json
+
+    from imagekit.gather import regular
+
+    if not named:
+        return b"{}"
+    try:
+        data = sys.stdin.buffer.read(_LARGEST + 1) if named == "-" else regular.read(named, _LARGEST)
+    except OSError as error:
+        raise InvalidFile(
+            f"{named}: {error.strerror}", hint="--event names a file with JSON, or - for stdin"
+        ) from error
+    if len(data) > _LARGEST:
+        raise UsageError(f"the event is larger than Lambda takes: {_LARGEST:,} bytes", hint="send a smaller one")
+    try:
+        json.loads(data)
+    except ValueError as error:
+        raise InvalidFile(f"{named}: not JSON: {error}", hint="Lambda takes JSON; a text is JSON in quotes") from error
+    return data

@@ -1,0 +1,57 @@
+"""`imagekit run`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from imagekit.architecture import Architecture
+from imagekit.cli import local
+from imagekit.cli.frame import command, option, pass_session
+from imagekit.cli.session import Session
+
+
+@command("run")
+@local.target
+@option("--host", default="127.0.0.1", help="Where to listen.")
+@option("--port", type=click.IntRange(0, 65535), default=9000, help="Where to listen; 0 takes a free one.")
+@option("--environments", type=click.IntRange(1, 1000), default=1, help="Execution environments at once.")
+@option("--concurrency", type=click.IntRange(1, 1600), default=1, help="Events at once in one environment.")
+@local.only_platform
+@local.wishes
+@pass_session
+def run(
+    session: Session,
+    target: str,
+    *,
+    host: str,
+    port: int,
+    environments: int,
+    concurrency: int,
+    architecture: Architecture | None,
+    wished: Mapping[str, Any],
+) -> None:
+    """Serve an image as Lambda does, until Ctrl-C.
+
+    The Lambda API is at /2015-03-31/functions/NAME/invocations, its streaming sister beside it, and the function URL at
+    /lambda-url/NAME/; any name will do. AWS's tools reach it with --endpoint-url.
+    """
+    from dataclasses import replace
+
+    from imagekit.cli import work
+    from imagekit.cli.invoke import Shown
+    from imagekit.cli.serving import until_interrupted
+
+    with work.opened(session, target if local.is_spec(target) else "") as opened:
+        image, project = local.image(session, opened, target, architecture)
+        made = replace(local.made(wished, project), environments=environments, concurrency=concurrency)
+        with local.machine(session, opened).function(image, made, Shown(session)) as function:
+            where, bound = function.serve(host, port)
+            session.say(f"{image.name} ({image.architecture}) is served at http://{where}:{bound}")
+            session.say(
+                f"  aws lambda invoke --function-name {image.name.rpartition('/')[2]} "
+                f"--endpoint-url http://{where}:{bound} --payload '{{}}' /dev/stdout"
+            )
+            until_interrupted(function)

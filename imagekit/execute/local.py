@@ -1,0 +1,82 @@
+"""A function on this machine: an image made ready, a runner, and what a person asks of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import field, replace
+
+from imagekit.architecture import Architecture
+from imagekit.emulator import runners
+from imagekit.emulator.happenings import Listener
+from imagekit.emulator.ports import Confines, Mount, Network, RootFilesystem, Runner
+from imagekit.emulator.runners.means import Means
+from imagekit.emulator.service import Lambda
+from imagekit.emulator.settings import Credentials, Settings, World
+from imagekit.execute.image import LocalImage
+from imagekit.values import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wishes:
+    """How a function is to run: memory in MiB, times in seconds. Without a `runner` the first that works is taken.
+
+    `handler` replaces the image's own; `environments` is how many may run at once, each with `concurrency` events.
+    """
+
+    runner: str = ""
+    handler: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    credentials: Credentials | None = None
+    network: Network = Network.HOST
+    mounts: tuple[Mount, ...] = ()
+    memory: int = 128
+    temporary: int = 512
+    timeout: float = 3.0
+    environments: int = 1
+    concurrency: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Machine:
+    """What running needs of this machine: a folder for root file systems, what runners are given, time and chance."""
+
+    folder: str
+    means: Means
+    world: World
+
+    def runner(self, architecture: Architecture, name: str) -> Runner:
+        """The runner with this name, or the first that works; raises Missing that says what it lacks."""
+        if not name:
+            return runners.first_that_works(architecture, self.means)
+        made = runners.runner(name, self.means)
+        if missing := made.missing(architecture):
+            raise missing
+        return made
+
+    def root(self, image: LocalImage, wishes: Wishes) -> RootFilesystem:
+        """The image's root file system, with the handler that is wished."""
+        root = image.root(self.folder)
+        return replace(root, config=replace(root.config, command=(wishes.handler,))) if wishes.handler else root
+
+    def function(self, image: LocalImage, wishes: Wishes, listener: Listener | None = None) -> Lambda:
+        """The function, which starts with its first event; a context.
+
+        Raises Missing without a runner that works, and what unpacking raises.
+        """
+        runner = self.runner(image.architecture, wishes.runner)
+        return Lambda(settings(image.name, wishes), runner, self.root(image, wishes), self.world, listener)
+
+
+def settings(name: str, wishes: Wishes) -> Settings:
+    """The function's configuration; its name is the last word of the image's."""
+    return Settings(
+        name=name.rpartition("/")[2].partition("@")[0].partition(":")[0] or "function",
+        timeout=wishes.timeout,
+        environment=wishes.environment,
+        credentials=wishes.credentials,
+        confines=Confines(
+            memory=wishes.memory, temporary=wishes.temporary, network=wishes.network, mounts=wishes.mounts
+        ),
+        environments=wishes.environments,
+        concurrency=wishes.concurrency,
+    )
