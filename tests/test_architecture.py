@@ -44,7 +44,7 @@ RESERVED = {
     "requests": set(),
     "boto3": {"store.aws"},
     "botocore": {"store.aws"},
-    "docker": {"store.docker", "engines.docker"},
+    "docker": {"store.docker", "engines.docker", "emulator.runners"},
     "subprocess": {"gather", "store.auth", "store.helpers", "store.credentials", "emulator", "engines", "client.build"},
 }
 #: Rings that read only what they are given: no process, no connection, and no look at the machine.

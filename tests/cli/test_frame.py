@@ -47,6 +47,14 @@ Ship:
 Look:
   inspect  platforms, layers and config of an image
 
+Run:
+  invoke  send one event to an image on this machine
+  run     serve an image on this machine as Lambda does
+  test    does it answer as the spec's tests expect? On every architecture
+          here
+  dev     run, and build and start again when something changes
+  shell   open a shell in the image
+
 Machine:
   cache       how large the cache is, and making it smaller
   completion  print the script that completes commands in your shell
@@ -120,7 +128,8 @@ def test_every_command_of_the_table_is_there_and_explains_itself(imagekit, name)
 
 def test_an_unknown_command_is_answered_with_the_nearest(imagekit):
     ended = imagekit("biuld")
-    known = "init, validate, schema, lock, outdated, plan, build, push, inspect, cache, completion, version"
+    known = "init, validate, schema, lock, outdated, plan, build, push, inspect, invoke, run, test, dev, shell, "
+    known += "cache, completion, version"
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (f"error: there is no command 'biuld'\n  hint: did you mean `build`? valid commands: {known}\n")
 
