@@ -354,10 +354,15 @@ class Server:
         listener.setblocking(False)
         loop.read(listener.fileno(), self._accept)
 
+    def refuse(self) -> None:
+        """Listen no more; who is connected stays."""
+        if self._listener.fileno() >= 0:
+            self._loop.forget(self._listener.fileno())
+            self._listener.close()
+
     def close(self) -> None:
         """Listen no more and end every connection."""
-        self._loop.forget(self._listener.fileno())
-        self._listener.close()
+        self.refuse()
         for connection in tuple(self._connections):
             connection.close()
 

@@ -89,6 +89,11 @@ class Environment:
         """Whether it will take an event soon."""
         return self.phase in (Phase.OPENING, Phase.INIT)
 
+    def finishes(self, since: float) -> bool:
+        """Whether its events were answered after this moment on the loop's clock, so that it is free in no time."""
+        running = self._invocations.values()
+        return self.phase is Phase.BUSY and all(item.answered and item.answered_at > since for item in running)
+
     @property
     def is_gone(self) -> bool:
         """Whether it takes no event any more."""

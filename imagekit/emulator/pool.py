@@ -13,6 +13,8 @@ from imagekit.emulator.place import Function
 from imagekit.errors import ImagekitError
 
 _CLOSED_TYPE: Final = "Sandbox.Failure"
+#: Seconds that a runtime usually needs from its answer to asking for the next event, and more.
+_FINISHING: Final = 0.05
 
 
 class TooManyEventsError(Exception):
@@ -42,6 +44,9 @@ class Pool:
         world = self._function.world
         id, traced = event.request_id or uuid(world), event.trace or trace(world)
         invocation = Invocation(event, caller, id=id, trace=traced)
+        if self._closing:
+            invocation.end(_closed(), self._function.loop.now())
+            return invocation
         self._waiting.append(invocation)
         self._dispatch()
         return invocation
@@ -61,9 +66,8 @@ class Pool:
             if not left:
                 then()
 
-        error = FunctionError.made(_CLOSED_TYPE, "the emulator was closed", UNDELIVERED)
         while self._waiting:
-            self._waiting.popleft().end(error, self._function.loop.now())
+            self._waiting.popleft().end(_closed(), self._function.loop.now())
         for environment in tuple(self._environments):
             environment.close(lambda environment=environment: gone(environment))  # type: ignore[misc]
         if not self._environments:
@@ -78,11 +82,19 @@ class Pool:
             self._environments.remove(environment)
             self._environments.insert(0, environment)
             environment.take(self._waiting.popleft())
-        settings = self._function.settings
+        if not self._closing:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        """Environments for what still waits, except for what those take that are free in no time."""
+        settings, loop = self._function.settings, self._function.loop
         starting = sum(item.is_starting for item in self._environments) * settings.concurrency
-        while not self._closing and starting < len(self._waiting) and len(self._environments) < settings.environments:
+        finishing = sum(item.finishes(loop.now() - _FINISHING) for item in self._environments)
+        while starting + finishing < len(self._waiting) and len(self._environments) < settings.environments:
             self._add()
             starting += settings.concurrency
+        if self._waiting and finishing:
+            loop.after(_FINISHING, self._dispatch)
 
     def _add(self) -> None:
         self._count += 1
@@ -102,3 +114,7 @@ class Pool:
         if self._waiting and not any(item.is_starting or item.room for item in self._environments):
             failed = FunctionError.made(_CLOSED_TYPE, error.message, UNDELIVERED)
             self._waiting.popleft().end(failed, self._function.loop.now())
+
+
+def _closed() -> FunctionError:
+    return FunctionError.made(_CLOSED_TYPE, "the emulator was closed", UNDELIVERED)

@@ -110,10 +110,12 @@ class Lambda:
             return
         self._closed = True
         for server in self._servers:
-            server.close()
+            server.refuse()
         gone: list[bool] = []
         self._pool.close(lambda: gone.append(True))
         self._loop.run(lambda: bool(gone), _CLOSING)
+        for server in self._servers:
+            server.close()
         self._loop.close()
 
     def _listen(self, host: str, port: int, handle: Callable[[Exchange], None]) -> tuple[str, int]:
