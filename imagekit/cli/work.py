@@ -56,7 +56,7 @@ def opened(session: Session, spec: str = "") -> Iterator[pipeline.Session]:
                 now=session.now,
                 machine=platform.machine(),
                 workers=os.cpu_count() or 1,
-                roots=os.path.join(cache.folder, "roots"),
+                roots=cache.roots,
                 validated=_Validated(cache=cache),
             )
     finally:

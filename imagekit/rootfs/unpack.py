@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
 from typing import Final
 
@@ -50,6 +50,8 @@ def unpacked(folder: str, layers: Sequence[Layer], source: str, *, limits: Limit
     """
     place = f"{folder}/{_name(layers)}"
     if os.path.isdir(place):
+        with suppress(OSError):  # a cache that cannot be written to does not know what was used last
+            os.utime(place)
         return place
     with _trouble(folder), _alone(folder):
         if not os.path.isdir(place):

@@ -34,6 +34,8 @@ MAX_RECORD: Final = 64 * 1024**2
 _DAY: Final = 86_400
 _KIND: Final = re.compile(r"[a-z][a-z0-9-]{0,40}")
 _BUFFER: Final = 128 * 1024
+#: Where root file systems are unpacked: each is kept or removed as a whole.
+ROOTS: Final = "roots"
 #: What stands beside a blob: its size in bytes, as text.
 _SIZE: Final = ".size"
 
@@ -104,6 +106,11 @@ class DiskCache:
                 yield blob
         finally:
             blob.drop()
+
+    @property
+    def roots(self) -> str:
+        """The folder for unpacked root file systems."""
+        return f"{self.folder}/{ROOTS}"
 
     def size(self) -> Usage:
         """How much it holds."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from imagekit.store import atomic
+from imagekit.store.cache import ROOTS
 
 #: Seconds. A use is noted once a day, and a build may take a while: what was noted within this time may be in use.
 _MAYBE_IN_USE: Final = 2 * 86_400
@@ -29,6 +30,7 @@ class _File:
     used: float
     path: str
     size: int
+    is_root: bool = False
 
     @property
     def unfinished(self) -> bool:
@@ -51,21 +53,27 @@ def prune(folder: str, *, now: float, older_than: float | None, max_size: int | 
         age = now - file.used
         too_old = file.unfinished or (older_than is not None and age > older_than)
         too_much = max_size is not None and total > max_size
-        if (too_old or too_much) and (alone or age > _MAYBE_IN_USE) and _remove(file.path):
+        if (too_old or too_much) and (alone or age > _MAYBE_IN_USE) and _remove(file):
             total -= file.size
             removed.append(file.size)
     return Usage(files=len(removed), size=sum(removed))
 
 
-def _remove(path: str) -> bool:
+def _remove(file: _File) -> bool:
     """A blob goes before the size that stands beside it: without it the blob would lie there unseen."""
-    gone = atomic.remove(path)
-    atomic.remove(path + ".size")
+    if file.is_root:
+        from imagekit.rootfs import unpack
+
+        unpack.remove(file.path)
+        return True
+    gone = atomic.remove(file.path)
+    atomic.remove(file.path + ".size")
     return gone
 
 
 def _files(folder: str) -> Iterator[_File]:
-    """Blobs, unfinished blobs and records; sizes beside blobs go with their blobs."""
+    """Blobs, unfinished blobs, records, and root file systems; sizes beside blobs go with their blobs."""
+    yield from _roots(os.path.join(folder, ROOTS))
     for part in _PARTS:
         for where, _, names in os.walk(os.path.join(folder, part)):
             for name in names:
@@ -74,3 +82,22 @@ def _files(folder: str) -> Iterator[_File]:
                     state = os.lstat(path)
                     if stat.S_ISREG(state.st_mode) and not (part == "blobs" and name.endswith(".size")):
                         yield _File(used=state.st_mtime, path=path, size=state.st_size)
+
+
+def _roots(folder: str) -> Iterator[_File]:
+    """Unpacked root file systems, and what a killed unpacking left; a folder's time is that of its last use."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                used = entry.stat(follow_symlinks=False).st_mtime
+                yield _File(used=used, path=entry.path, size=_size(entry.path), is_root=True)
+
+
+def _size(top: str) -> int:
+    """Bytes of the files below a folder; what may not be looked into counts as nothing."""
+    total = 0
+    for where, _, names in os.walk(top):
+        for name in names:
+            with suppress(OSError):
+                total += os.lstat(os.path.join(where, name)).st_size
+    return total

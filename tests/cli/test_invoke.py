@@ -226,3 +226,13 @@ def test_a_port_that_is_taken_is_said(echo, free_port):
         assert f"cannot listen on 127.0.0.1:{free_port}" in outcome.err
     finally:
         served.end()
+
+
+def test_unpacked_root_file_systems_are_part_of_the_cache(echo):
+    echo.run("invoke").ok()
+    before = echo.run("cache", "size", "--json").ok().document
+    (root,) = (path for path in Path(before["folder"], "roots").iterdir() if path.is_dir())
+    assert before["bytes"] > (root / "var/runtime/bootstrap").stat().st_size
+    echo.run("cache", "prune", "--older-than", "0").ok()
+    assert not root.exists()
+    assert echo.run("invoke").ok().out == "{}\n"
