@@ -35,10 +35,29 @@ _BY_GROUP: Final = (
 )
 
 
+class Hijacked:
+    """A connection that the engine turned into a stream; the SDK gives it in one of several wrappings."""
+
+    def __init__(self, given: Any) -> None:
+        self._layers = [one for one in (getattr(given, "_response", None), given) if one is not None]
+        self._socket = getattr(given, "_sock", given)
+        self._layers += [self._socket]
+
+    def recv(self, size: int) -> bytes:
+        """The next bytes; raises OSError."""
+        data: bytes = self._socket.recv(size)
+        return data
+
+    def close(self) -> None:
+        """Let go of all layers: the socket is closed with the last one."""
+        for layer in self._layers:
+            layer.close()
+
+
 class ContainerProcess:
     """An `exec` of the engine."""
 
-    def __init__(self, container: Container, number: str, stream: Any, outputs: tuple[int, int]) -> None:
+    def __init__(self, container: Container, number: str, stream: Hijacked, outputs: tuple[int, int]) -> None:
         self.number = number
         self.process = 0
         self.refusal = b""
@@ -129,8 +148,7 @@ class Container:
         self._is_open = True
         self._lock = threading.RLock()
         self._processes: list[ContainerProcess] = []
-        attached = engine.attach_socket(number, {"stdin": 1, "stream": 1})
-        self._lifeline = getattr(attached, "_sock", attached)
+        self._lifeline = Hijacked(engine.attach_socket(number, {"stdin": 1, "stream": 1}))
         engine.start(number)
         self._first: int = engine.inspect_container(number)["State"]["Pid"]
         self._inside = Processes(self._first, number)
@@ -173,12 +191,12 @@ class Container:
                 workdir=what.directory or "/",
                 user=f"{rules.USER}:{rules.GROUP}",
             )
-            stream = self._engine.exec_start(made["Id"], socket=True)
+            stream = Hijacked(self._engine.exec_start(made["Id"], socket=True))
         except (DockerException, OSError) as error:
             for output in outputs:
                 os.close(output)
             raise confined.cannot_start(what, str(getattr(error, "explanation", "") or error)) from error
-        process = ContainerProcess(self, made["Id"], getattr(stream, "_sock", stream), outputs)
+        process = ContainerProcess(self, made["Id"], stream, outputs)
         end = time.monotonic() + _PATIENCE
         while not process.look() and not process.refusal and time.monotonic() < end:
             time.sleep(_LOOK / 10)

@@ -45,7 +45,9 @@ def make_image(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Architectu
     return of
 
 
-@pytest.fixture(params=[item.name if item.name == _NATIVE else pytest.param(item.name, marks=_REAL) for item in ARCHITECTURES])
+@pytest.fixture(
+    params=[item.name if item.name == _NATIVE else pytest.param(item.name, marks=_REAL) for item in ARCHITECTURES]
+)
 def architecture(request: pytest.FixtureRequest) -> Architecture:
     return architectures.by_name(request.param)
 
@@ -61,7 +63,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def means(name: str, request: pytest.FixtureRequest, tmp_path: Path, make_image: Callable[[Architecture], Made]) -> Means:
+def means(
+    name: str, request: pytest.FixtureRequest, tmp_path: Path, make_image: Callable[[Architecture], Made]
+) -> Means:
     settings = dict(os.environ)
     if name == "docker":
         settings |= request.getfixturevalue("docker").settings

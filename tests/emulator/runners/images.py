@@ -1,4 +1,4 @@
-"""One small image, made for either architecture: a program that tries what a function may try, and files to try it on."""
+"""One small image for either architecture: a program that tries what a function may try, and files to try it on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -58,13 +59,19 @@ def make(architecture: Architecture, folder: Path) -> Made:
 
 
 def _compiled(architecture: Architecture, folder: Path) -> bytes:
-    if find_spec("ziglang") is None:
-        missing("ziglang is not installed: pip install --requirement requirements-dev.txt")
+    """By the system's compiler where there is one: the other one compiles its library first."""
     out = folder / f"probe-{architecture}"
-    cache = {name: str(folder / "zig") for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")}
-    words = ["cc", "-target", f"{architecture.rpm}-linux-musl", "-Os", "-s", "-o", str(out)]
     source = str(Path(__file__).with_name("probe.c"))
-    subprocess.run([sys.executable, "-m", "ziglang", *words, source], check=True, env={**os.environ, **cache})
+    words = ["-Os", "-s", "-static", "-o", str(out), source]
+    compiler = shutil.which(f"{architecture.rpm}-linux-gnu-gcc")
+    if compiler:
+        subprocess.run([compiler, *words], check=True)
+    elif find_spec("ziglang"):
+        cache = {name: str(folder / "zig") for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")}
+        zig = [sys.executable, "-m", "ziglang", "cc", "-target", f"{architecture.rpm}-linux-musl"]
+        subprocess.run([*zig, *words], check=True, env={**os.environ, **cache})
+    else:
+        missing("there is neither gcc nor ziglang")
     return out.read_bytes()
 
 

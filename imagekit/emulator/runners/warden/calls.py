@@ -34,6 +34,8 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_CAPBSET_DROP: Final = 24
 _PR_SET_NO_NEW_PRIVS: Final = 38
 _SIGKILL: Final = 9
+#: linux/capability.h, version 3
+_CAPABILITY_VERSION: Final = 0x20080522
 _MAX_CAPABILITY: Final = 63
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
@@ -79,11 +81,13 @@ def die_with_parent() -> None:
 
 
 def drop_privileges() -> None:
-    """No program that is executed from here on gains anything: no capabilities, no setuid."""
+    """From here on this process is an ordinary one, and so is what it executes: no capabilities, no setuid."""
     for capability in range(_MAX_CAPABILITY + 1):
         if _libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0):
             break  # the first that the kernel does not know
     _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
+    header, none = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0), (ctypes.c_uint32 * 6)()
+    _check(_libc.capset(header, none), "capset")
 
 
 def _check(result: int, what: str) -> None:

@@ -68,9 +68,6 @@ def _execute(message: dict[str, Any], limits: Mapping[str, int], streams: list[i
             os.write(group, b"0")
         os.setsid()
         os.umask(0o022)
-        what = "change into " + message["directory"]
-        os.chdir(message["directory"])
-        what = "start"
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         for place, stream in enumerate(streams, 1):
             os.dup2(stream, place)
@@ -79,6 +76,8 @@ def _execute(message: dict[str, Any], limits: Mapping[str, int], streams: list[i
         for name, limit in limits.items():
             resource.setrlimit(getattr(resource, name), (limit, limit))
         calls.drop_privileges()
+        what = "change into " + message["directory"]
+        os.chdir(message["directory"])
         what = "execute " + message["command"][0]
         _become(message["command"], message["environment"])
     except OSError as error:

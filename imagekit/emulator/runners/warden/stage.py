@@ -83,9 +83,12 @@ class _Stage:
         """Everything inside is dead after this, as far as the first process is this stage's own."""
         if self._first:
             os.kill(self._first, signal.SIGKILL)
-            os.waitpid(self._first, 0)
         else:
             self._kill_all()
+        for watch in [*self._watched]:  # the first process ends once all others are waited for
+            self._ended(watch)
+        if self._first:
+            os.waitpid(self._first, 0)
 
     def _asked(self) -> bool:
         message, descriptors = wire.receive(self._end)
