@@ -14,10 +14,14 @@ import time
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tests.support.commands import CHECKOUT
 from tests.support.runtime_api import Request, RuntimeApi, lambda_environment
-from tests.support.tools import need
+from tests.support.tools import missing, need
+
+if TYPE_CHECKING:
+    from tests.client.workers import Worker
 
 NATIVE = {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()]
 QEMU = {"x86_64": "qemu-x86_64-static", "arm64": "qemu-aarch64-static"}
@@ -55,10 +59,13 @@ class Client:
         self.task = folder / "task"
         self.task.mkdir()
         self._program = folder / "bootstrap"
-        shutil.copy(CHECKOUT / "imagekit/client/bin" / architecture / "bootstrap", self._program)
+        built = CHECKOUT / "imagekit/client/bin" / architecture / "bootstrap"
+        if not built.exists():
+            missing("the runtime client was not built: pip install --editable . does it")
+        shutil.copy(built, self._program)
         #: Whether its architecture is not this machine's.
         self.emulated = architecture != NATIVE
-        self._before = () if architecture == NATIVE else (need(QEMU[architecture]),)
+        self._architecture = architecture
         self._mark = uuid.uuid4().hex
         self._process: subprocess.Popen[bytes] | None = None
         self._told = 0
@@ -81,7 +88,7 @@ class Client:
             (self.folder / "bootstrap.conf").write_bytes(configuration)
         with open(self.folder / "out", "ab") as out, open(self.folder / "err", "ab") as err:
             self._process = subprocess.Popen(
-                [*self._before, str(self._program), *argv],
+                [*self._command(), *argv],
                 env=self.whole_environment,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -98,6 +105,12 @@ class Client:
         self.settings.update(settings)
         self.start((*_PYTHON, str(CHECKOUT / "tests/client/scripted.py"), str(script)))
 
+    def install(self, worker: Worker) -> tuple[str, ...]:
+        """Put a worker and its handlers where the client finds them; its command."""
+        (self.folder / "runtime").mkdir()
+        worker.handlers(self.task)
+        return worker.install(self.folder / "runtime")
+
     def program(self, text: str) -> tuple[str, ...]:
         """A Python program as a command; it has `os`, `sys` and `signal`."""
         script = self.folder / "program.py"
@@ -110,6 +123,11 @@ class Client:
         around = {"PATH": os.environ["PATH"], "LAMBDA_TASK_ROOT": str(self.task), _MARK: self._mark}
         found = {**around, **lambda_environment(self.api.address), **self.environment}
         return {name: value for name, value in found.items() if value != "-"}
+
+    def _command(self) -> tuple[str, ...]:
+        """What starts the client, without its arguments."""
+        before = (need(QEMU[self._architecture]),) if self.emulated else ()
+        return (*before, str(self._program))
 
     # Looking.
 

@@ -1,4 +1,8 @@
-"""Every worker through the real client: the same cases for each row of the table (tests/client/workers.py)."""
+"""Every worker through the real client: the same cases for each row of the table (tests/client/workers.py).
+
+All of them run on this machine's architecture; those that could depend on it run on arm64 too, with client, worker and
+interpreter of arm64.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +10,37 @@ import base64
 import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.client.running import Client
-from tests.client.workers import Worker, rows
-from tests.support.runtime_api import LARGEST_ANSWER, Event, Request
+from tests.client.roots import ClientInRoot
+from tests.client.running import NATIVE, Client
+from tests.client.workers import Worker, on_both, rows
+from tests.support.runtime_api import LARGEST_ANSWER, Event, Request, RuntimeApi
 
 _TYPE = "Lambda-Runtime-Function-Error-Type"
 Start = Callable[..., Client]
+#: For cases that could depend on the architecture.
+wherever = pytest.mark.parametrize(("worker", "architecture"), on_both())
+#: The same without rows that take long to be emulated.
+wherever_quick = pytest.mark.parametrize(("worker", "architecture"), on_both(slow=False))
+
+
+@pytest.fixture
+def architecture() -> str:
+    """This machine's, where a case does not say otherwise."""
+    return NATIVE
+
+
+@pytest.fixture
+def client(architecture: str, api: RuntimeApi, tmp_path: Path) -> Iterator[Client]:
+    """The client, not started yet."""
+    made = Client(tmp_path, NATIVE, api) if architecture == NATIVE else ClientInRoot(tmp_path, api)
+    yield made
+    made.finish()
 
 
 @pytest.fixture(params=rows())
@@ -30,9 +54,7 @@ def start(client: Client, worker: Worker) -> Start:
     """Start the client before the worker, with a function of `cases` as the handler."""
 
     def begin(handler: str, **settings: str) -> Client:
-        (client.folder / "runtime").mkdir()
-        command = worker.install(client.folder / "runtime")
-        worker.handlers(client.task)
+        command = client.install(worker)
         client.environment |= {"_HANDLER": handler, "PYTHONDONTWRITEBYTECODE": "1"}
         client.variables |= worker.environment
         client.settings |= {"channel": worker.channel, **settings}
@@ -66,6 +88,7 @@ def _is_error(report: Request, *words: str) -> dict[str, Any]:
     return error
 
 
+@wherever
 def test_an_event_comes_back(start: Start, worker: Worker) -> None:
     client = start("cases.same")
     event = {
@@ -84,8 +107,10 @@ def test_the_answer_is_json_by_its_content_type(start: Start, worker: Worker) ->
     assert _ask(start("cases.same"), {"a": 1}).header("Content-Type") == "application/json"
 
 
+@wherever_quick
 def test_the_handler_knows_its_context(start: Start, worker: Worker) -> None:
     client = start("cases.context")
+    _ask(client, {})  # from now on no start takes of the time that is left
     event = Event(
         body=b"{}",
         deadline=int(time.time() * 1000) + 30_000,
@@ -123,6 +148,7 @@ def test_what_an_event_brings_does_not_stay_for_the_next_one(start: Start, worke
     assert not third["cognito"]
 
 
+@wherever_quick
 def test_an_error_is_the_languages_own(start: Start, worker: Worker) -> None:
     client = start("cases.fail")
     error = _is_error(_ask(client, {"message": 'it broke: é "quoted"'}), 'it broke: é "quoted"')
@@ -169,6 +195,7 @@ def test_a_handler_that_exits_at_load_is_reported_with_its_last_words(start: Sta
     client.told()
 
 
+@wherever
 def test_a_handler_that_exits_is_reported_with_its_last_words(start: Start, worker: Worker) -> None:
     client = start("cases.leave")
     assert _value(_ask(client, {}), worker) == "here"
@@ -206,6 +233,7 @@ def test_a_handler_that_never_returns_is_given_up(start: Start, worker: Worker) 
     assert _value(_ask(client, {}), worker) == "quick"
 
 
+@wherever_quick
 def test_a_large_answer_is_sent_and_one_that_is_too_large_is_an_error(start: Start, worker: Worker) -> None:
     client = start("cases.big")
     quotes = 2 if worker.json else 0
@@ -257,13 +285,14 @@ def test_an_answer_that_cannot_be_encoded_is_an_error_and_no_more(start: Start, 
     _is_error(_ask(client, {}))
 
 
-@pytest.mark.parametrize("worker", rows("binary"))
+@pytest.mark.parametrize(("worker", "architecture"), on_both("binary"))
 def test_bytes_are_sent_as_they_are(start: Start, worker: Worker) -> None:
     answer = _ask(start("cases.whole_range"), {})
     assert answer.body == bytes(range(256))
     assert answer.header("Content-Type") == ("application/octet-stream" if worker.json else "application/json")
 
 
+@wherever_quick
 def test_both_outputs_are_the_log(start: Start, worker: Worker) -> None:
     client = start("cases.logs")
     for turn in range(3):
@@ -290,7 +319,7 @@ def test_two_hundred_events_in_a_row(start: Start, worker: Worker) -> None:
     assert len({request.connection for request in client.api.requests}) == 1
 
 
-@pytest.mark.parametrize("worker", rows("stream"))
+@pytest.mark.parametrize(("worker", "architecture"), on_both("stream", slow=False))
 def test_pieces_are_streamed(start: Start, worker: Worker) -> None:
     client = start("cases.stream")
     for _ in range(3):

@@ -36,7 +36,7 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,10 @@ import pytest
 import yaml
 from _pytest.mark import ParameterSet
 
+from tests.client.running import NATIVE
 from tests.support import interpreters
 from tests.support.commands import CHECKOUT
-from tests.support.tools import missing, need
+from tests.support.tools import ARM64_SYSROOT, missing, need, need_file
 
 _HANDLERS = CHECKOUT / "tests/client/handlers"
 _RUNTIME = "/var/runtime/"
@@ -72,6 +73,10 @@ class Worker:
     json: bool = True
     #: The interpreter is on every developer's machine; other rows are marked `real`.
     everywhere: bool = False
+    #: The same for arm64: those that its root directory (tests/client/roots.py) does not have at these paths.
+    arm64: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    #: Its start takes many seconds where arm64 is emulated.
+    slow: bool = False
 
     @property
     def language(self) -> dict[str, Any]:
@@ -89,13 +94,21 @@ class Worker:
         """What the worker needs to be set."""
         return dict(self.language["worker"].get("environment", {}))
 
+    @property
+    def command(self) -> tuple[str, ...]:
+        """Its command in an image."""
+        return tuple(self.language["worker"]["command"])
+
     def install(self, folder: Path) -> tuple[str, ...]:
         """Put the worker's files into a folder as an image has them below /var/runtime; its command."""
         found = {path: self._found(program) for path, program in self.programs.items()}
-        worker = self.language["worker"]
-        for name in worker["files"]:
+        self.copy(folder)
+        return tuple(found.get(word) or word.replace(_RUNTIME, f"{folder}/") for word in self.command)
+
+    def copy(self, folder: Path) -> None:
+        """Put the worker's files into a folder."""
+        for name in self.language["worker"]["files"]:
             shutil.copy(CHECKOUT / "imagekit/languages" / self.name / name, folder / name)
-        return tuple(found.get(word) or word.replace(_RUNTIME, f"{folder}/") for word in worker["command"])
 
     def handlers(self, folder: Path) -> None:
         """Put the handlers into the folder that stands for /var/task."""
@@ -112,12 +125,14 @@ WORKERS = (
     Worker(
         name="nodejs",
         programs={"/var/lang/bin/node": "node"},
+        arm64={"/var/lang/bin/node": lambda: interpreters.node19("arm64")},
         suffix="js",
         everywhere=True,
     ),
     Worker(
         name="python",
         programs={"/var/lang/bin/python3": lambda: sys.executable},
+        arm64={"/var/lang/bin/python3": lambda: need_file(f"{ARM64_SYSROOT}/usr/bin/python3")},
         suffix="py",
         # A function that has returned cannot answer again, and nothing of it runs on.
         features=ALL - {"late", "twice"},
@@ -126,11 +141,14 @@ WORKERS = (
     Worker(
         name="deno",
         programs={"/var/lang/bin/deno": interpreters.deno},
+        arm64={"/var/lang/bin/deno": lambda: interpreters.deno("arm64")},
+        slow=True,
         suffix="ts",
     ),
     Worker(
         name="bun",
         programs={"/var/lang/bin/bun": interpreters.bun},
+        arm64={"/var/lang/bin/bun": lambda: interpreters.bun("arm64")},
         suffix="ts",
     ),
     Worker(
@@ -186,3 +204,11 @@ def rows(feature: str = "") -> list[ParameterSet]:
     """The workers, or those that have a feature, as parameters of a test."""
     wanted = (row for row in WORKERS if not feature or feature in row.features)
     return [pytest.param(row, id=row.name, marks=() if row.everywhere else pytest.mark.real) for row in wanted]
+
+
+def on_both(feature: str = "", *, slow: bool = True) -> list[ParameterSet]:
+    """The same as pairs of worker and architecture: on this machine's, and on arm64 where it is another one."""
+    wanted = [row for row in WORKERS if (not feature or feature in row.features) and (slow or not row.slow)]
+    other = [pytest.param(row, "arm64", id=f"{row.name}-arm64", marks=pytest.mark.real) for row in wanted]
+    native = [pytest.param(*row.values, NATIVE, id=row.id, marks=row.marks) for row in rows(feature)]
+    return native if NATIVE == "arm64" else native + other

@@ -15,21 +15,24 @@ from tests.support.tools import missing, need
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imagekit-tests"
 #: What npm calls this machine.
 _MACHINE = {"x86_64": "x64", "aarch64": "arm64"}[platform.machine()]
+#: Not every version is there for every machine.
+_NODE19 = {"x64": "19.8.1", "arm64": "19.0.1"}
+_DENO = {"x64": "2.9.6", "arm64": "2.9.5"}
 
 
-def node19() -> str:
+def node19(machine: str = _MACHINE) -> str:
     """Node.js 19, the one of the official archive."""
-    return _from_npm(f"node-linux-{_MACHINE}", "19.8.1", "bin/node")
+    return _from_npm(f"node-linux-{machine}", _NODE19[machine], "bin/node")
 
 
-def deno() -> str:
+def deno(machine: str = _MACHINE) -> str:
     """Deno."""
-    return _from_npm(f"@deno/linux-{_MACHINE}-glibc", "2.9.6", "deno")
+    return _from_npm(f"@deno/linux-{machine}-glibc", _DENO[machine], "deno")
 
 
-def bun() -> str:
+def bun(machine: str = _MACHINE) -> str:
     """Bun."""
-    return _from_npm(f"@oven/bun-linux-{_MACHINE.replace('arm64', 'aarch64')}", "1.4.5", "bin/bun")
+    return _from_npm(f"@oven/bun-linux-{machine.replace('arm64', 'aarch64')}", "1.4.5", "bin/bun")
 
 
 def _from_npm(package: str, version: str, program: str) -> str:

@@ -48,6 +48,8 @@ class RuntimeApi:
         self.restored.set()
         #: Set by a test: a body that stalls is read on.
         self.resume = threading.Event()
+        #: How many times longer than said things may take.
+        self.patience = 1.0
         #: Says why waiting is pointless, such as: the client has ended.
         self.given_up: Callable[[], str | None] = lambda: None
         self._items: deque[Event | Reply] = deque()
@@ -97,6 +99,7 @@ class RuntimeApi:
 
     def wait(self, what: Callable[[], _T], why: str, seconds: float = 20) -> _T:
         """Until `what` is true, at most so long; its value."""
+        seconds *= self.patience
         end = time.monotonic() + seconds
         with self._changed:
             reason: str | None = None
