@@ -17,7 +17,7 @@ import pytest
 
 from tests.client.running import NATIVE, Client
 from tests.client.workers import WORKERS
-from tests.real.conftest import emulators
+from tests.support.emulator import emulators
 from tests.support.runtime_api import LARGEST_ANSWER
 
 pytestmark = pytest.mark.real
@@ -57,9 +57,7 @@ def run(client: Client, emulators: dict[str, bytes]) -> Iterator[Callable[[str],
     started: list[subprocess.Popen[bytes]] = []
 
     def begin(handler: str) -> Invoke:
-        (client.folder / "runtime").mkdir()
-        _PERL.handlers(client.task)
-        words = "".join(f"argument={word}\n" for word in _PERL.install(client.folder / "runtime"))
+        words = "".join(f"argument={word}\n" for word in client.install(_PERL))
         (client.folder / "bootstrap.conf").write_text(f"mode=worker\n{words}")
         port, api = _free_port(), _free_port()
         addresses = (f"--runtime-interface-emulator-address=127.0.0.1:{port}", f"--runtime-api-address=127.0.0.1:{api}")

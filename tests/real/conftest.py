@@ -12,12 +12,11 @@ import pytest
 from tests.support.bases import StandIn
 from tests.support.commands import good, run
 from tests.support.docker_registry import Bases, DockerRegistry, docker_registry
+from tests.support.emulator import emulators
 from tests.support.engine import Engine, engine
-from tests.support.tools import ARM64_SYSROOT, missing, need, need_file, need_root
+from tests.support.tools import ARM64_SYSROOT, need, need_file, need_root
 
-#: Lambda's emulator, for both architectures, comes with AWS's own command line for Lambda.
-_EMULATORS = "aws-sam-cli==1.170.0"
-_NAMES = {"x86_64": "amd64", "arm64": "arm64"}
+__all__ = ["emulators"]
 
 
 @pytest.fixture(scope="session")
@@ -56,22 +55,6 @@ def docker() -> Iterator[Engine]:
     """A Docker engine."""
     with engine() as made:
         yield made
-
-
-@pytest.fixture(scope="session")
-def emulators(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """AWS's emulator of Lambda by architecture (OCI's name)."""
-    import sys
-    import zipfile
-
-    folder = tmp_path_factory.mktemp("emulators")
-    command = ("download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", folder, _EMULATORS)
-    ran = run(sys.executable, "-m", "pip", "--disable-pip-version-check", *command)
-    if ran.code:
-        missing(f"{_EMULATORS} cannot be had: {ran.err[-500:]}")
-    (wheel,) = folder.iterdir()
-    with zipfile.ZipFile(wheel) as opened:
-        return {oci: opened.read(f"samcli/local/rapid/aws-lambda-rie-{name}") for name, oci in _NAMES.items()}
 
 
 @pytest.fixture(scope="session")
