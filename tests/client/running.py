@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -12,9 +13,12 @@ import sys
 import textwrap
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.mark import ParameterSet
 
 from tests.support.commands import CHECKOUT
 from tests.support.runtime_api import Request, RuntimeApi, lambda_environment
@@ -156,7 +160,7 @@ class Client:
         wanted = self._told + count
         end = time.monotonic() + 5
         while len(self.lines) < wanted and time.monotonic() < end:
-            time.sleep(0.01)
+            time.sleep(0.002)
         new = self.lines[self._told :]
         self._told = len(self.lines)
         assert len(new) == count, f"{len(new)} lines instead of {count}: {new}; stderr: {self.err[-2000:]!r}"
@@ -171,7 +175,9 @@ class Client:
 
     def wait(self, seconds: float = 10) -> int:
         """Wait for its end; the exit code."""
-        code = self.process.wait(seconds)
+        if self.process.poll() is None:
+            _await_end(self.process.pid, seconds)
+        code = self.process.wait(0.1)
         self._over = True
         return code
 
@@ -203,7 +209,7 @@ class Client:
         while self.processes():
             if time.monotonic() > end:
                 return False
-            time.sleep(0.01)
+            time.sleep(0.002)
         return True
 
     # What is asked often.
@@ -246,6 +252,25 @@ class Client:
         if self._process is None or self._process.poll() is None:
             return None
         return f"the client ended with {self._process.returncode}: {self.err[-2000:]}"
+
+
+def sampled(values: Iterable[Any], step: int) -> list[ParameterSet]:
+    """Parameters of a test: every so many of these runs by default, the others are marked `real`: they cost time."""
+    found = []
+    for number, value in enumerate(values):
+        known = value if isinstance(value, ParameterSet) else pytest.param(value)
+        marks = [] if number % step == 0 else [pytest.mark.real]
+        found.append(pytest.param(*known.values, id=known.id, marks=[*known.marks, *marks]))
+    return found
+
+
+def _await_end(pid: int, seconds: float) -> None:
+    """Until a child has ended; `wait` of a process would look in intervals of up to 50 ms."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        select.select([descriptor], [], [], seconds)
+    finally:
+        os.close(descriptor)
 
 
 def _marked(mark: str, after: int) -> list[int]:

@@ -135,6 +135,7 @@ def test_an_address_that_is_none_is_told(client: Client, address: str) -> None:
     client.told()
 
 
+@pytest.mark.real  # it tries for seconds, as it does where the API is gone
 def test_nobody_at_the_address_ends_the_client(client: Client) -> None:
     client.environment["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:1"
     client.start_with(_CAT.encode())

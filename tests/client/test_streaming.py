@@ -162,7 +162,10 @@ def test_a_caller_that_takes_nothing_stops_the_worker(client: Client) -> None:
     """Back-pressure: what the worker has written is bounded by pipes and sockets, not by the client's memory."""
     progress = client.folder / "progress"
     client.script(_STREAM)
-    program = f"for n in range(2000):\n data(b'p' * 10_000); open({str(progress)!r}, 'w').write(str(n))"
+    program = (
+        f"told = os.open({str(progress)!r}, os.O_CREAT | os.O_WRONLY)\n"
+        "for n in range(2000):\n data(b'p' * 10_000); os.pwrite(told, b'%04d' % n, 0)"
+    )
     event = Event(body=program.encode(), response=Reply(stall=100_000))
     client.api.add(event)
     client.api.wait(lambda: any(post.size >= 100_000 for post in client.api.posts(event)), "the beginning")

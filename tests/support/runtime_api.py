@@ -253,8 +253,7 @@ class RuntimeApi:
 
     def _arrived(self, request: Request, piece: bytes) -> None:
         with self._changed:
-            request.body += piece[: max(_KEPT - len(request.body), 0)]
-            request.size += len(piece)
+            request.more(piece, _KEPT)
             self._changed.notify_all()
 
     def _complete(self, request: Request) -> None:
@@ -320,7 +319,8 @@ class RuntimeApi:
 
     def _send(self, connection: Connection, request: Request, reply: Reply, message: bytes, status: int) -> bool:
         for piece in reply.pieces(message):
-            connection.sock.sendall(piece)
+            # Held back until the connection is closed: nobody can act on the answer and not know that it is the last.
+            connection.sock.sendall(piece, socket.MSG_MORE if reply.hang_up and not reply.reset else 0)
         if reply.ends_connection:
             connection.end(reset=reply.reset)
         with self._changed:

@@ -50,8 +50,7 @@ class Request:
         posted = _POST.fullmatch(f"{self.method} {self.path}")
         self.kind = posted[2] if posted else _KINDS.get(f"{self.method} {self.path}", "unknown")
         self.id = posted[1] if posted else ""
-        #: The body, up to what the API keeps of one.
-        self.body = b""
+        self._body = bytearray()
         #: The body's length so far.
         self.size = 0
         self.chunks: list[int] = []
@@ -69,6 +68,16 @@ class Request:
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         assert len(values) < 2, f"{name} came {len(values)} times: {values}"
         return values[0] if values else None
+
+    @property
+    def body(self) -> bytes:
+        """The body, up to what the API keeps of one."""
+        return bytes(self._body)
+
+    def more(self, piece: bytes, kept: int) -> None:
+        """A piece of the body has come; so many bytes of the whole are kept."""
+        self._body += piece[: max(kept - len(self._body), 0)]
+        self.size += len(piece)
 
     @property
     def done(self) -> bool:
