@@ -212,6 +212,10 @@ class Environment:
         """An event is over, and all wait for the next."""
         self._conclude(invocation, invocation.error, self._changed)
 
+    def asks(self) -> None:
+        """One more event can be given."""
+        self._changed()
+
     def failed(self, error: FunctionError) -> None:
         """A process ended, or gave up."""
         running = tuple(self._invocations.values())

@@ -58,6 +58,9 @@ class LifeWatcher(Protocol):
     def invocation_done(self, invocation: Invocation) -> None:
         """An event is answered, and everybody waits for the next."""
 
+    def asks(self) -> None:
+        """It takes another event, beside those in flight."""
+
     def failed(self, error: FunctionError) -> None:
         """It cannot go on."""
 
@@ -193,8 +196,11 @@ class Life:
                 self._initialised = True
                 self._watcher.initialised(None)
             return
+        if self._api.several:
+            self._watcher.asks()
+            return
         done = [item for item in self._invocations.values() if item.answered]
-        if done and self._api.asks and self._extensions.idle and not self._api.several:
+        if done and self._api.asks and self._extensions.idle:
             self._invocations.clear()
             self._watcher.invocation_done(done[0])
 

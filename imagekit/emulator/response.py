@@ -65,13 +65,14 @@ class BufferedAnswer:
             self._answered.done(self._invocation, too_large(self._size, LARGEST_ANSWER))
             _refuse_size(self._exchange, LARGEST_ANSWER)
             return
-        if not self._invocation.answered:
+        error = _trailing_error(trailers)
+        if not self._invocation.answered and error is None:
             content_type = self._exchange.head.header("content-type")
             self._invocation.begin(content_type, self._answered.moment(), streams=False)
             self._invocation.write(b"".join(self._pieces))
         # Its own answer first: the runtime asks for the next event while the caller reads.
         accepted(self._exchange)
-        self._answered.done(self._invocation, None)
+        self._answered.done(self._invocation, error)
 
     def lost(self) -> None:
         """The runtime gave up in the middle."""

@@ -158,7 +158,7 @@ def talk(url: str, data: bytes) -> bytes:
         return found
 
 
-INVOKE = b"POST /2015-03-31/functions/f/invocations HTTP/1.1\r\nHost: h\r\n"
+INVOKE = b"POST /2015-03-31/functions/f/invocations HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def test_a_connection_carries_many_requests_even_before_their_answers(local: Local) -> None:

@@ -23,9 +23,9 @@ from imagekit.oci.config import Config
 from imagekit.oci.digest import Digest
 from imagekit.oci.platform import Platform
 from imagekit.rootfs.unpack import Layer, unpacked
+from tests.emulator.runners.running import PROBE
 from tests.support.tools import missing
 
-PROBE = "/var/runtime/probe"
 _FOLDERS = {"dev": 0o755, "etc": 0o755, "proc": 0o755, "tmp": 0o1777, "var": 0o755, "var/runtime": 0o755,
             "var/task": 0o755, "opt": 0o755, "locked": 0o700}  # fmt: skip
 _FILES = {"var/task/private": 0o600, "var/task/public": 0o644, "locked/inner": 0o644, "var/task/script": 0o644}
@@ -37,6 +37,7 @@ class Made:
 
     filesystem: RootFilesystem
     archive: bytes
+    tar: bytes
 
     def opened(self, _: RootFilesystem) -> AbstractContextManager[Iterable[bytes]]:
         return contextlib.nullcontext([self.archive])
@@ -55,7 +56,7 @@ def make(architecture: Architecture, folder: Path) -> Made:
     place = unpacked(str(folder / "images"), [layer], "probe:1")
     reference = f"probe:{architecture.oci}"
     filesystem = RootFilesystem(reference=reference, architecture=architecture, config=config, folder=place)
-    return Made(filesystem, _archive(reference, config.to_bytes(), tar))
+    return Made(filesystem, _archive(reference, config.to_bytes(), tar), tar)
 
 
 def _compiled(architecture: Architecture, folder: Path) -> bytes:

@@ -7,7 +7,9 @@ import time
 from dataclasses import dataclass, field
 
 from imagekit.emulator.ports import Confines, Process, RootFilesystem, Runner, Sandbox, Start
-from tests.emulator.runners.images import PROBE
+
+#: The program in the image that tries things.
+PROBE = "/var/runtime/probe"
 
 
 @dataclass

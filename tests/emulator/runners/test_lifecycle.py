@@ -14,8 +14,7 @@ import pytest
 from imagekit.emulator.ports import Mount, Network, Start
 from imagekit.errors import BuildFailed, InvalidFile
 from tests.emulator.runners.again import described
-from tests.emulator.runners.images import PROBE
-from tests.emulator.runners.running import eventually
+from tests.emulator.runners.running import PROBE, eventually
 
 
 def test_a_process_says_what_it_says_and_how_it_ended(open_sandbox, architecture):

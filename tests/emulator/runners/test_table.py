@@ -10,8 +10,7 @@ import pytest
 from imagekit.emulator.ports import Network, Start
 from imagekit.errors import BuildFailed, Missing
 from tests.emulator.runners import test_lifecycle
-from tests.emulator.runners.images import PROBE
-from tests.emulator.runners.running import Opened
+from tests.emulator.runners.running import PROBE, Opened
 
 _PAGE = Path(__file__).parents[3] / "docs" / "runners.md"
 #: A rule of the table and how to find out whether it is enforced.
