@@ -51,15 +51,14 @@ class Bubblewrap:
                 f"bubblewrap {'.'.join(map(str, _OLDEST))} or newer is needed, and {found}",
                 hint="install the package bubblewrap, or use --runner namespaces",
             )
-        interpreter = emulated.interpreter(architecture, self._means)
-        return interpreter if isinstance(interpreter, Missing) else None
+        return None if emulated.kernel_runs(architecture) else emulated.lacking(architecture)
 
     def open(self, image: RootFilesystem, confines: Confines) -> confined.ConfinedSandbox:
         """A new sandbox; raises Missing where the kernel refuses, BuildFailed for an image that does not fit."""
-        found = emulated.interpreter(image.architecture, self._means)
-        if isinstance(found, Missing):
-            raise found
+        if not emulated.kernel_runs(image.architecture):
+            raise emulated.lacking(image.architecture)
         self._warden.start()
+        found = emulated.Interpreter()
         plan = {**confined.plan_of(image, confines, found), "do": "join"}
         made = _Bubble(self._means.program("bwrap"), plan)
         try:

@@ -7,6 +7,7 @@ closes it, the container ends and is removed. What an engine that was killed its
 from __future__ import annotations
 
 import os
+import socket
 import stat
 import threading
 from collections.abc import Iterator
@@ -50,7 +51,7 @@ class Docker:
     def missing(self, architecture: Architecture) -> Missing | None:
         """What this machine lacks; without an engine in reach, the Docker SDK is not even imported."""
         if not _may_be_there(self._means):
-            return Missing("no Docker engine runs here", hint="start one, or name it with DOCKER_HOST")
+            return Missing("no Docker engine can be reached", hint="start one, or name it with DOCKER_HOST")
         try:
             with self._engine() as engine:
                 return _unfit(engine, architecture)
@@ -162,10 +163,20 @@ class Docker:
 
 
 def _may_be_there(means: Means) -> bool:
-    """False when no engine can be there: nothing names one, and the usual socket is not there."""
+    """False when no engine can be there: nothing names one but the usual socket, or nobody listens where one should."""
     settings = means.environment.get("DOCKER_CONFIG") or os.path.join(means.environment.get("HOME", "/"), ".docker")
-    named = means.environment.get("DOCKER_HOST") or os.path.exists(os.path.join(settings, "config.json"))
-    return bool(named) or os.path.exists(_SOCKET)
+    named = means.environment.get("DOCKER_HOST", "")
+    if not named and os.path.exists(os.path.join(settings, "config.json")):
+        return True  # it may name a context, which the SDK follows
+    if named and not named.startswith("unix://"):
+        return True
+    with socket.socket(socket.AF_UNIX) as end:
+        end.settimeout(_CONNECT)
+        try:
+            end.connect(named.removeprefix("unix://") or _SOCKET)
+        except OSError:
+            return False
+    return True
 
 
 def _unfit(engine: APIClient, architecture: Architecture) -> Missing | None:
@@ -176,7 +187,7 @@ def _unfit(engine: APIClient, architecture: Architecture) -> Missing | None:
             hint="use an engine of this machine; unset DOCKER_HOST or choose another context",
         )
     version = engine.version()
-    runs = version["Arch"] == architecture.oci or _is_elsewhere() or emulated.engine_runs(architecture)
+    runs = version["Arch"] == architecture.oci or _is_elsewhere() or emulated.kernel_runs(architecture)
     if version["Os"] != "linux" or not runs:
         return Missing(
             f"the Docker engine runs no programs of {architecture.platform}",

@@ -35,8 +35,13 @@ def interpreter(architecture: Architecture, means: Means) -> Interpreter | Missi
     program = means.program(f"qemu-{architecture.rpm}-static", f"qemu-{architecture.rpm}")
     if program and kernel() >= _OWN_RULES:
         return Interpreter(rule=_rule(architecture), program=program)
+    return lacking(architecture)
+
+
+def lacking(architecture: Architecture) -> Missing:
+    """What to install where programs of an architecture do not run."""
     return Missing(
-        f"this machine does not run programs of {architecture}" + (" in a sandbox" if program else ""),
+        f"this machine does not run programs of {architecture} in a sandbox",
         hint="install the package qemu-user-static (Debian, Ubuntu, Fedora), which registers itself with binfmt_misc; "
         f"or choose --platform {native().platform}",
     )
@@ -52,7 +57,7 @@ def native() -> Architecture:
     return architectures.from_text(os.uname().machine)
 
 
-def engine_runs(architecture: Architecture) -> bool:
+def kernel_runs(architecture: Architecture) -> bool:
     """True when the kernel itself runs such programs in any root file system."""
     return is_native(architecture) or _is_registered(architecture)
 

@@ -60,11 +60,11 @@ class _Stage:
         if plan["is_grouped"]:
             self._group, *files = descriptors[-3:]
         self._meter = Meter((files[0], files[1]) if files else None)
+        self.emulation = emulation.register(plan["interpreter"], interpreter) if plan["interpreter"] else True
         if plan["do"] == "join":
             places.join(plan["process"])
         else:
             self._first = places.make(plan, descriptors[0])
-        self.emulation = emulation.register(plan["interpreter"], interpreter) if plan["interpreter"] else True
         self._poll = select.poll()
         self._poll.register(end, select.POLLIN)
 
