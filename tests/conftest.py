@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+#: The runtime client, its workers and the local Lambda's sandboxes are programs of Linux.
+_OF_LINUX = ["client", "languages", "emulator", "cli/test_invoke.py"]
+collect_ignore = [] if sys.platform == "linux" else _OF_LINUX
+
+
+def pytest_report_header() -> str:
+    """What is left out is said."""
+    return f"not run on {sys.platform}, which is not Linux: {', '.join(collect_ignore)}" if collect_ignore else ""
+
 
 _CLEARED = frozenset({
     *("DOCKER_CONFIG", "DOCKER_HOST", "REGISTRY_AUTH_FILE", "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
