@@ -82,6 +82,10 @@ class Sandbox(Protocol):
     it (PR_SET_PDEATHSIG) lives as long. Only `connect`, and what a Process has, are called from other threads too.
     """
 
+    @property
+    def keeps_memory(self) -> str:
+        """How the limit of its memory is kept, in words for people."""
+
     def listen(self) -> tuple[socket, str]:
         """A TCP socket that listens, and the `host:port` by which processes inside reach it."""
 

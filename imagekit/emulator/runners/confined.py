@@ -67,14 +67,19 @@ class ConfinedSandbox:
     def __init__(
         self, stage: socket.socket, network: Network, keeps_memory: str, ending: Callable[[], None] | None = None
     ) -> None:
-        #: How the limit of its memory is kept, in words.
-        self.keeps_memory = keeps_memory
+        self._keeps_memory = keeps_memory
+        self._processes: list[ConfinedProcess] = []
         self._stage: socket.socket | None = stage
         self._network = network
         self._ending = ending
         self._lock = threading.Lock()
         self._peak = 0
         stage.settimeout(_PATIENCE)
+
+    @property
+    def keeps_memory(self) -> str:
+        """How the limit of its memory is kept, in words for people."""
+        return self._keeps_memory
 
     def ready(self) -> dict[str, object]:
         """The stage's first word; raises OSError with what it could not do."""
@@ -120,7 +125,9 @@ class ConfinedSandbox:
         if "error" in answer:
             os.close(ended)
             raise cannot_start(what, f"{answer['what']}: {os.strerror(answer['error'])}")
-        return ConfinedProcess(self, answer["process"], ended)
+        process = ConfinedProcess(self, answer["process"], ended)
+        self._processes.append(process)
+        return process
 
     def peak_memory(self) -> int:
         """The most memory, in bytes, that all processes inside used at once so far."""
@@ -144,6 +151,8 @@ class ConfinedSandbox:
             stage.close()
             if self._ending:
                 self._ending()
+            for process in self._processes:
+                process.wait(0)  # lets go of its pipe
 
     def ask(self, message: wire.Message) -> wire.Message:
         """What the stage answers; empty when it is gone, and with it all inside."""

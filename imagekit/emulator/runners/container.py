@@ -153,7 +153,6 @@ class Container:
         self._first: int = engine.inspect_container(number)["State"]["Pid"]
         self._inside = Processes(self._first, number)
         self._meter = containment.meter(self._first, number)
-        self.keeps_memory = _BY_GROUP if self._meter else _BY_ENGINE
         self._limit = confines.memory * rules.MIB
         self._is_over = threading.Event()
         if self._meter:
@@ -161,6 +160,11 @@ class Container:
             self._watch.start()
         else:
             engine.update_container(number, mem_limit=self._limit, memswap_limit=self._limit)
+
+    @property
+    def keeps_memory(self) -> str:
+        """How the limit of its memory is kept, in words for people."""
+        return _BY_GROUP if self._meter else _BY_ENGINE
 
     def listen(self) -> tuple[socket.socket, str]:
         """A TCP socket that listens, and the `host:port` by which processes inside reach it."""

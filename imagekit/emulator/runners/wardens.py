@@ -40,7 +40,11 @@ class Warden:
         ours, theirs = wire.pair()
         try:
             with self._lock:
-                wire.send(self._started(), message, [theirs.fileno(), *descriptors])
+                try:
+                    wire.send(self._started(), message, [theirs.fileno(), *descriptors])
+                except OSError:  # something ended it; a new one does as well
+                    self._end = None
+                    wire.send(self._started(), message, [theirs.fileno(), *descriptors])
         except OSError as error:
             ours.close()
             raise Missing(
