@@ -10,6 +10,7 @@ import click
 from imagekit.architecture import Architecture
 from imagekit.cli import local, options
 from imagekit.cli.frame import command, option, pass_session
+from imagekit.cli.page import callers
 from imagekit.cli.session import Session
 
 
@@ -17,11 +18,20 @@ from imagekit.cli.session import Session
 @options.spec
 @option("--host", default="127.0.0.1", help="Where to listen.")
 @option("--port", type=click.IntRange(1, 65535), default=9000, help="Where to listen.")
+@callers
 @local.only_platform
 @local.wishes
 @pass_session
 def dev(
-    session: Session, spec: str, *, host: str, port: int, architecture: Architecture | None, wished: Mapping[str, Any]
+    session: Session,
+    spec: str,
+    *,
+    host: str,
+    port: int,
+    names: tuple[str, ...],
+    origins: tuple[str, ...],
+    architecture: Architecture | None,
+    wished: Mapping[str, Any],
 ) -> None:
     """Serve the image of a spec as `run` does; what changes in its files is built and started again.
 
@@ -29,10 +39,14 @@ def dev(
     """
     from imagekit.cli import work
     from imagekit.cli.invoke import Shown
+    from imagekit.cli.page import page, page_url, url
     from imagekit.cli.serving import until_interrupted
+    from imagekit.emulator.gate import Allowed
+    from imagekit.emulator.happenings import Together
     from imagekit.errors import ImagekitError
     from imagekit.execute.changes import Watch, watched
 
+    allowed = Allowed.from_texts(names, origins)
     with work.opened(session, spec) as opened:
         machine, image, project = local.machine(session, opened), None, None
         while True:
@@ -43,10 +57,13 @@ def dev(
                     raise
                 session.console.say(f"{error.message}\n  hint: {error.hint}\nthe image before this change stays")
             assert project is not None
-            with machine.function(image, local.made(wished, project), Shown(session)) as function:
-                where, bound = function.serve(host, port)
+            made = local.made(wished, project)
+            site = page(session, image, made, project)
+            with machine.function(image, made, Together(Shown(session), site.live)) as function:
+                where, bound = function.serve(host, port, site, allowed)
                 function.warm()
-                session.say(f"{image.name} ({image.architecture}) is served at http://{where}:{bound}")
+                session.say(f"{image.name} ({image.architecture}) is served at {url(where, bound)}")
+                session.say(f"  a page to try it: {page_url(where, bound)}")
                 with Watch(watched(project), function.stop) as watch:
                     if until_interrupted(function):
                         return

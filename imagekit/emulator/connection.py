@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Protocol
 
 from imagekit.emulator.http import BadRequestError, End, Head, RequestReader, response_head
-from imagekit.emulator.loop import Loop
+from imagekit.emulator.loop import Call, Loop, Timer
 
 Fields = Iterable[tuple[str, str]]
 #: Bytes that wait to be sent on one connection before whoever writes should pause.
@@ -102,6 +102,10 @@ class Exchange:
         """Bytes that are written and not sent yet."""
         return self._connection.backlog
 
+    def after(self, seconds: float, call: Call) -> Timer:
+        """Call once, so many seconds from now, in the thread that serves this."""
+        return self._connection.after(seconds, call)
+
     def pause(self) -> None:
         """Read no more of the body for now."""
         self._connection.pause()
@@ -181,6 +185,10 @@ class Connection:
         self.closed = False
         self.ended: Callable[[], None] | None = None
         loop.read(self._fd, self._readable)
+
+    def after(self, seconds: float, call: Call) -> Timer:
+        """Call once, so many seconds from now."""
+        return self._loop.after(seconds, call)
 
     def pause(self) -> None:
         """Stop reading."""

@@ -39,17 +39,18 @@ class Front:
                 self._url.handle(exchange, "/" + "/".join(rest))
             case _:
                 if self._page is None or not self._page.handle(exchange):
-                    _refuse(exchange, 404, "ResourceNotFoundException", f"there is no {exchange.head.path[:200]}")
+                    refuse(exchange, 404, "ResourceNotFoundException", f"there is no {exchange.head.path[:200]}")
 
 
 def _is_post(exchange: Exchange) -> bool:
     """Whether it is; another method is answered."""
     if exchange.head.method == "POST":
         return True
-    _refuse(exchange, 405, "MethodNotAllowedException", "functions are invoked with POST")
+    refuse(exchange, 405, "MethodNotAllowedException", "functions are invoked with POST")
     return False
 
 
-def _refuse(exchange: Exchange, status: int, kind: str, message: str) -> None:
+def refuse(exchange: Exchange, status: int, kind: str, message: str) -> None:
+    """The answer to a request that is not taken, as the Lambda API writes it."""
     body = json.dumps({"Type": "User", "Message": message, "message": message}).encode()
     exchange.respond(status, body, (("Content-Type", "application/json"), ("X-Amzn-ErrorType", kind)))

@@ -108,3 +108,15 @@ class Deaf:
 
     def heard(self, happening: Happening) -> None:
         """Nothing is done with it."""
+
+
+class Together:
+    """A Listener that passes everything on to several, in their order."""
+
+    def __init__(self, *listeners: Listener) -> None:
+        self._listeners = listeners
+
+    def heard(self, happening: Happening) -> None:
+        """Tell each."""
+        for listener in self._listeners:
+            listener.heard(happening)

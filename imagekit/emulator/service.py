@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from imagekit.emulator.callers import Gathering, Outcome
 from imagekit.emulator.connection import Exchange, Server
-from imagekit.emulator.front import Front, Page
-from imagekit.emulator.function_url import FunctionUrl
 from imagekit.emulator.happenings import Deaf, Listener
 from imagekit.emulator.invocation import Event
-from imagekit.emulator.invoke_api import InvokeApi
 from imagekit.emulator.loop import Loop
 from imagekit.emulator.place import Function, external_extensions, runtime_start
 from imagekit.emulator.pool import Pool
 from imagekit.emulator.ports import RootFilesystem, Runner
 from imagekit.emulator.settings import Settings, World
 from imagekit.errors import Bug, ImagekitError, UsageError
+
+if TYPE_CHECKING:
+    from imagekit.emulator.front import Page
+    from imagekit.emulator.function_url import FunctionUrl
+    from imagekit.emulator.gate import Allowed
 
 #: Seconds that everything may take to end: more than any environment may.
 _CLOSING: Final = 15.0
@@ -51,8 +54,6 @@ class Lambda:
         self._closed = False
         self._servers: list[Server] = []
         self._pool = Pool(self._function, self._break)
-        self._invoke = InvokeApi(settings, self._pool.submit)
-        self._url = FunctionUrl(settings, world, self._pool.submit)
         try:
             runtime_start(self._function, "")  # says now what could not be started later
         except ImagekitError:
@@ -85,16 +86,22 @@ class Lambda:
         """Make the first environment now, while `invoke` or `run` runs."""
         self._pool.warm()
 
-    def serve(self, host: str, port: int, page: Page | None = None) -> tuple[str, int]:
+    def serve(self, host: str, port: int, page: Page | None = None, allowed: Allowed | None = None) -> tuple[str, int]:
         """Listen for callers of the Lambda API while `run` runs; where that is (port 0 takes a free one).
 
-        `page` gets what no API has. Raises UsageError when the port cannot be had.
+        `page` gets what no API has; `allowed` are those who may come beside programs and the page itself. Raises
+        UsageError when the port cannot be had.
         """
-        return self._listen(host, port, Front(self._invoke, self._url, page).handle)
+        from imagekit.emulator.front import Front
+        from imagekit.emulator.invoke_api import InvokeApi
 
-    def serve_url(self, host: str, port: int) -> tuple[str, int]:
+        invoke = InvokeApi(self._function.settings, self._pool.submit)
+        return self._listen(host, port, Front(invoke, self._url(), page).handle, allowed)
+
+    def serve_url(self, host: str, port: int, allowed: Allowed | None = None) -> tuple[str, int]:
         """Listen for requests to the function URL while `run` runs, with all paths; raises UsageError."""
-        return self._listen(host, port, lambda exchange: self._url.handle(exchange, exchange.head.path))
+        handle = self._url().handle
+        return self._listen(host, port, lambda exchange: handle(exchange, exchange.head.path), allowed)
 
     def run(self) -> None:
         """Serve until `stop` is called; raises what a runner raises when the first environment cannot be made."""
@@ -118,15 +125,34 @@ class Lambda:
             server.close()
         self._loop.close()
 
-    def _listen(self, host: str, port: int, handle: Callable[[Exchange], None]) -> tuple[str, int]:
+    def _url(self) -> FunctionUrl:
+        from imagekit.emulator.function_url import FunctionUrl
+
+        return FunctionUrl(self._function.settings, self._function.world, self._pool.submit)
+
+    def _listen(
+        self, host: str, port: int, handle: Callable[[Exchange], None], allowed: Allowed | None
+    ) -> tuple[str, int]:
+        from imagekit.emulator.front import refuse
+        from imagekit.emulator.gate import Allowed, Gate
+
+        allowed = allowed or Allowed()
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             listener = socket.create_server((host, port), family=family, backlog=512)
         except OSError as error:
             reason = error.strerror or str(error)
             raise UsageError(f"cannot listen on {host}:{port}: {reason}", hint="choose another port") from error
-        self._servers.append(Server(self._loop, listener, handle))
         address = listener.getsockname()
+        gate = Gate(address=str(address[0]), allowed=replace(allowed, names=(*allowed.names, host.lower())))
+
+        def pass_gate(exchange: Exchange) -> None:
+            if reason := gate.refusal(exchange.head):
+                refuse(exchange, 403, "AccessDeniedException", reason)
+            else:
+                handle(exchange)
+
+        self._servers.append(Server(self._loop, listener, pass_gate))
         return str(address[0]), int(address[1])
 
     def _why(self) -> ImagekitError:
