@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
 from typing import Final
@@ -18,6 +18,7 @@ from typing import Final
 from imagekit.errors import BuildFailed, Missing, WrongDigest
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Opener
+from imagekit.rootfs import stems
 from imagekit.rootfs.ahead import ReadAhead
 from imagekit.rootfs.decompression import Decompressed
 from imagekit.rootfs.tar_reader import Limits, TarReader
@@ -27,6 +28,7 @@ from imagekit.values import dataclass
 #: Counts up when the same layers would give another folder.
 _FORMAT: Final = 1
 _UNFINISHED: Final = ".part"
+_STEM: Final = ".stem"
 _LOCK: Final = "lock"
 #: What runners mount on: folders, and files that tell names and their servers.
 _FOLDERS: Final = ("dev", "proc", "tmp")
@@ -41,10 +43,13 @@ class Layer:
     diff_id: Digest
 
 
-def unpacked(folder: str, layers: Sequence[Layer], source: str, *, limits: Limits | None = None) -> str:
+def unpacked(
+    folder: str, layers: Sequence[Layer], source: str, *, limits: Limits | None = None, keeps_stem: bool = False
+) -> str:
     """The folder below `folder` that holds these layers, lowest first; unpacked when it is not there yet.
 
     Its modes are those that others have, and it is to be mounted read-only. `source` is what messages call the image.
+    `keeps_stem` keeps all layers but the last for the next image that has them, as when a function is developed.
     Raises BuildFailed for a damaged or hostile layer, WrongDigest for one that is not what the config names, Missing
     for a folder that is full or cannot be written, and what the openers raise.
     """
@@ -55,7 +60,12 @@ def unpacked(folder: str, layers: Sequence[Layer], source: str, *, limits: Limit
         return place
     with _trouble(folder), _alone(folder):
         if not os.path.isdir(place):
-            _unpack(place, layers, source, limits or Limits())
+            stem = f"{folder}/{_name(layers[:-1])}{_STEM}" if len(layers) > 1 else ""
+            image = _Image(layers=tuple(layers), source=source, limits=limits or Limits())
+            _sweep(folder)
+            if keeps_stem and stem and not os.path.isdir(stem):
+                _growing(stem, lambda unfinished: _make_stem(unfinished, image))
+            _growing(place, lambda unfinished: _make(unfinished, stem, image))
     return place
 
 
@@ -76,40 +86,71 @@ def _name(layers: Sequence[Layer]) -> str:
     return f"{_FORMAT}-{chain.rpartition(':')[2]}"
 
 
-def _unpack(place: str, layers: Sequence[Layer], source: str, limits: Limits) -> None:
-    for name in os.listdir(os.path.dirname(place)):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Image:
+    layers: tuple[Layer, ...]
+    source: str
+    limits: Limits
+
+
+def _sweep(folder: str) -> None:
+    """Remove what killed runs left."""
+    for name in os.listdir(folder):
         if name.endswith(_UNFINISHED):
-            _remove(os.path.join(os.path.dirname(place), name))
+            _remove(os.path.join(folder, name))
+
+
+def _growing(place: str, make: Callable[[str], None]) -> None:
+    """Have a new folder beside a place filled and renamed; nothing of it is left when that fails."""
     unfinished = place + _UNFINISHED
     os.mkdir(unfinished, 0o700)
     try:
-        _fill(unfinished, layers, source, limits)
+        make(unfinished)
         os.rename(unfinished, place)
     except BaseException:
         _remove(unfinished)
         raise
 
 
-def _fill(folder: str, layers: Sequence[Layer], source: str, limits: Limits) -> None:
-    tree = UnpackedTree(folder, source, limits.entries)
-    room = limits.total
-    for number, layer in enumerate(layers):
-        name = f"{source}, layer {number + 1}"
-        with layer.opener() as pieces:
-            inflated = _Inflated(pieces)
-            ahead = ReadAhead(inflated)
-            try:
-                content = _Hashed(ahead, inflated)
-                reader = TarReader(content, name, Limits(total=room, entries=limits.entries))
-                room -= tree.apply(reader)
-                content.judge(layer.diff_id, name)
-            finally:
-                ahead.close()
+def _make_stem(unfinished: str, image: _Image) -> None:
+    folder = f"{unfinished}/{stems.TREE}"
+    os.mkdir(folder, 0o700)
+    tree = UnpackedTree(folder, image.source, image.limits.entries)
+    size = _apply(tree, image, range(len(image.layers) - 1), 0)
+    stems.describe(tree.top, size, unfinished)
+
+
+def _make(unfinished: str, stem: str, image: _Image) -> None:
+    last = len(image.layers) - 1
+    if stem and os.path.isdir(stem):
+        copied = stems.copy(stem, unfinished)
+        tree = UnpackedTree(unfinished, image.source, image.limits.entries - copied.names, top=copied.top)
+        _apply(tree, image, range(last, last + 1), copied.size)
+    else:
+        tree = UnpackedTree(unfinished, image.source, image.limits.entries)
+        _apply(tree, image, range(last + 1), 0)
     for path in _FOLDERS:
         tree.ensure(path, is_directory=True)
     for path in _FILES:
         tree.ensure(path, is_directory=False)
     tree.settle()
+
+
+def _apply(tree: UnpackedTree, image: _Image, numbers: range, size: int) -> int:
+    """Put layers on a tree that holds `size` bytes; returns how many it holds then."""
+    for number in numbers:
+        layer, name = image.layers[number], f"{image.source}, layer {number + 1}"
+        limits = Limits(total=image.limits.total - size, entries=image.limits.entries)
+        with layer.opener() as pieces:
+            inflated = _Inflated(pieces)
+            ahead = ReadAhead(inflated)
+            try:
+                content = _Hashed(ahead, inflated)
+                size += tree.apply(TarReader(content, name, limits))
+                content.judge(layer.diff_id, name)
+            finally:
+                ahead.close()
+    return size
 
 
 def _remove(top: str) -> None:

@@ -260,6 +260,38 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path):
         unpacked(str(tmp_path / "cache"), [layer(tar("a/"))], "img:1")
 
 
+def test_a_stem_is_unpacked_once_and_gives_the_same_folder(tmp_path):
+    below = tar("a/", ("a/x", "x"), "locked/", ("locked/y", "y"), ("locked/", 0o700), "l -> a/x", ("b", 0o4755))
+    opened: list[bytes] = []
+
+    def counted(raw: bytes) -> Layer:
+        one = layer(raw)
+        return Layer(opener=lambda: opened.append(raw) or one.opener(), diff_id=one.diff_id)  # type: ignore[func-returns-value]
+
+    tops = [tar(("top", str(number)), "a/.wh.x", ("locked/z", "z")) for number in range(3)]
+    with binding():
+        for top in tops:
+            with_stem = unpacked(str(tmp_path / "stems"), [counted(below), counted(top)], "img:1", keeps_stem=True)
+            without = unpacked(str(tmp_path / "plain"), [layer(below), layer(top)], "img:1")
+            modes = [
+                {name: os.lstat(f"{place}/{name}").st_mode for name in ("a", "locked", "l", "b", "top", "")}
+                for place in (with_stem, without)
+            ]
+            assert modes[0] == modes[1]
+            for place in (with_stem, without):
+                os.chmod(f"{place}/locked", 0o700)
+            assert tree(Path(with_stem)) == tree(Path(without))
+        remove(with_stem)
+    assert opened == [below, *tops]
+
+
+def test_a_stem_of_other_layers_is_not_taken(tmp_path):
+    one, two = tar(("a", "1")), tar(("a", "2"))
+    for below in (one, two):
+        place = unpacked(str(tmp_path / "cache"), [layer(below), layer(tar(("b", "x")))], "img:1", keeps_stem=True)
+        assert tree(Path(place))["a"] == ("1" if below is one else "2")
+
+
 _KILLED = """
 import contextlib, os, signal, sys
 from imagekit.oci.digest import Digest
