@@ -261,7 +261,8 @@ class Environment:
         if self._life is not None:
             self._life.drop(invocation)
         invocation.end(error, self._loop.now())
-        if self._settings.concurrency > 1:  # the environment goes on (Lambda Managed Instances)
+        goes_on = self._settings.concurrency > 1 and self._life is not None and self._life.is_initialised
+        if goes_on or self.phase is not Phase.BUSY:  # as on Lambda Managed Instances; or it is being reset already
             self._conclude(invocation, error, self._changed)
             return
         self.phase = Phase.RESETTING
@@ -315,12 +316,13 @@ class Environment:
 
     def _reset(self, reason: str) -> None:
         """End all processes; the next event starts them anew in the same sandbox."""
+        if self._life is None or self._life.is_stopping:
+            return
         if self.phase is not Phase.CLOSING:
             self.phase = Phase.RESETTING
         at = self._function.world.now()
         self._chronicle.hear(EnvironmentReset(environment=self._number, at=at, reason=reason))
-        if self._life is not None:
-            self._life.stop(reason, self._reset_done)
+        self._life.stop(reason, self._reset_done)
 
     def _reset_done(self) -> None:
         self._drain()
@@ -351,7 +353,12 @@ class Environment:
         self._drain()
         if self._server is not None:
             self._server.close()
-        self._keeper.close(self._gone)
+        self._keeper.close(self._taken_down)
+
+    def _taken_down(self, error: ImagekitError | None) -> None:
+        if error is not None:
+            self._chronicle.line("platform", f"environment {self._number} was not taken down: {error.message}")
+        self._gone()
 
     def _gone(self) -> None:
         if self.phase is Phase.CLOSED:

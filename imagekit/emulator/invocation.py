@@ -13,7 +13,7 @@ from imagekit.values import dataclass
 _TAIL: Final = 4096
 #: The status of an error of an event that no environment took: nothing more is reported of it.
 UNDELIVERED: Final = "undelivered"
-_KNOWN_TYPE: Final = re.compile(r"(Runtime|Function|Extension|Sandbox)\.[A-Z][a-zA-Z]+")
+_KNOWN_TYPE: Final = r"(Runtime|Function|Extension|Sandbox)\.[A-Z][a-zA-Z]+"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,7 +63,7 @@ class FunctionError:
     @classmethod
     def reported(cls, header: str, body: bytes, unknown: str = "Function.Unknown") -> Self:
         """One that a runtime reports: its header is kept where it is a type that Lambda knows the form of."""
-        return cls(type=header if _KNOWN_TYPE.fullmatch(header) else unknown, body=body)
+        return cls(type=header if re.fullmatch(_KNOWN_TYPE, header) else unknown, body=body)
 
 
 def _error_document(kind: str, message: str) -> bytes:

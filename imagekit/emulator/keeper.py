@@ -68,14 +68,14 @@ class Keeper:
         assert sandbox is not None
         self.ask(lambda: sandbox.start(what, output, output), then)
 
-    def close(self, then: Callable[[], None]) -> None:
-        """Take the sandbox down, and end the thread."""
+    def close(self, then: Callable[[ImagekitError | None], None]) -> None:
+        """Take the sandbox down, and end the thread; the error is why something of it may be left."""
 
         def work() -> None:
             if self._sandbox is not None:
                 self._sandbox.close()
 
-        self.ask(work, lambda _: then())
+        self.ask(work, then)
         self._work.put(_LAST)
 
     def _run(self) -> None:

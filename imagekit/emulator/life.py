@@ -110,6 +110,16 @@ class Life:
         self._api.drop(invocation)
 
     @property
+    def is_initialised(self) -> bool:
+        """Whether its init phase went well."""
+        return self._initialised
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to end."""
+        return self._stopping
+
+    @property
     def takes_event(self) -> bool:
         """Whether an event can be given now."""
         return self._initialised and not self._stopping and self._api.asks

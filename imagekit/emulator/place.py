@@ -43,6 +43,8 @@ def runtime_start(function: Function, address: str) -> tuple[Start, str]:
         "AWS_LAMBDA_METADATA_API": address,
         "AWS_LAMBDA_METADATA_TOKEN": token,
     }
+    if config.entrypoint and config.command:  # some runtime clients look nowhere else for it
+        given["_HANDLER"] = function.settings.handler or config.command[-1]
     environment = of_runtime(config.environment, function.settings, given)
     return Start(command=command, environment=environment, directory=config.working_directory or "/"), token
 

@@ -22,9 +22,7 @@ from imagekit.values import dataclass
 _LARGEST_BODY: Final = 1 << 20
 _SCHEMAS: Final = ("2022-07-01", "2022-12-13", "2025-01-29")
 _TYPES: Final = ("platform", "function", "extension")
-_URI: Final = re.compile(
-    r"(http|tcp)://(?:sandbox(?:\.localdomain)?|127\.0\.0\.1|localhost):(\d{1,5})(/[\x21-\x7e]*)?", re.I
-)
+_URI: Final = r"(http|tcp)://(?:sandbox(?:\.localdomain)?|127\.0\.0\.1|localhost):(\d{1,5})(/[\x21-\x7e]*)?"
 _KEPT: Final = 1000
 #: Bounds and defaults ("Buffering configuration").
 _BUFFERING: Final = {
@@ -84,7 +82,7 @@ def _destination(value: object) -> tuple[str, int, str]:
     if protocol == "TCP":
         port = value.get("port") if isinstance(value, dict) else None
         uri = uri or f"tcp://sandbox.localdomain:{port}"
-    found = _URI.fullmatch(uri) if isinstance(uri, str) else None
+    found = re.fullmatch(_URI, uri, re.IGNORECASE) if isinstance(uri, str) else None
     if not found or found[1].upper() != protocol or not 0 < int(found[2]) < 65536:
         raise _WrongSubscriptionError("destination.URI is http://sandbox.localdomain:PORT/PATH")
     return protocol, int(found[2]), found[3] or "/"

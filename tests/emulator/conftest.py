@@ -96,7 +96,7 @@ class Local:
     def answer(self, value: object = None, **event: Any) -> Any:
         """Send one event; the answer's value."""
         outcome = self.invoke(value, **event)
-        assert outcome.error is None, outcome.payload
+        assert outcome.error is None, (outcome.payload, self.heard.lines())
         return json.loads(outcome.payload)
 
     def error(self, value: object = None, **event: Any) -> dict[str, Any]:

@@ -175,7 +175,7 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:function"
 def judged(local: Local, failure: str = "it failed") -> None:
     """What each client has to do."""
     outcome = local.invoke("hello")
-    assert outcome.error is None, outcome.payload
+    assert outcome.error is None, (outcome.payload, local.heard.lines())
     found = json.loads(outcome.payload)
     assert (found["event"], found["id"], found["arn"]) == ("hello", outcome.request_id, ARN)
     assert failure in local.error("fail")["errorMessage"]
@@ -249,8 +249,9 @@ def test_awslambdaric_says_what_it_cannot_load(local: Local, python_client: Path
 @pytest.mark.real
 @pytest.mark.parametrize("handler", ["app.handler", "app.stream"])
 def test_aws_lambda_ric(local: Local, node_client: Path, handler: str) -> None:
-    command = (need("node"), str(node_client / "node_modules/aws-lambda-ric/bin/index.mjs"), handler)
-    local.start(image(*command, folder=local.folder, directory=str(node_client)), timeout=20)
+    command = (need("node"), str(node_client / "node_modules/aws-lambda-ric/index.mjs"), handler)
+    environment = {"LAMBDA_TASK_ROOT": str(node_client)}
+    local.start(image(*command, folder=local.folder, environment=environment), timeout=20)
     if handler == "app.stream":
         outcome = local.invoke("hello")
         assert (outcome.payload, outcome.streamed, outcome.content_type) == (b"one two", True, "text/plain")

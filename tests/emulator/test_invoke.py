@@ -243,6 +243,7 @@ def test_a_sandbox_that_cannot_be_made_is_the_services_fault(local: Local, conne
 def parts(answer: Any) -> tuple[bytes, dict[str, Any]]:
     """A streamed answer: its payload and its end."""
     events = list(answer["EventStream"])
+    answer["EventStream"].close()
     payload = b"".join(event["PayloadChunk"]["Payload"] for event in events[:-1])
     return payload, events[-1]["InvokeComplete"]
 
@@ -266,6 +267,7 @@ def test_a_stream_comes_piece_by_piece(local: Local, connect: Callable[[], Any])
     (local.folder / "go").touch()
     assert next(events) == {"PayloadChunk": {"Payload": b"two"}}
     assert next(events) == {"InvokeComplete": {}}
+    answer["EventStream"].close()
 
 
 def test_a_buffered_answer_is_a_stream_for_who_wants_one(local: Local, connect: Callable[[], Any]) -> None:
@@ -327,6 +329,7 @@ def test_a_slow_reader_slows_the_function_and_memory_stays(local: Local, connect
     for event in events:
         size += len(event.get("PayloadChunk", {}).get("Payload", b""))
     assert size == 300 * 100_000
+    answer["EventStream"].close()
 
 
 def test_a_caller_that_goes_away_harms_nobody(local: Local, connect: Callable[[], Any]) -> None:

@@ -130,7 +130,8 @@ def test_the_runtimes_environment_is_lambdas(local: Local) -> None:
     }
     assert {name: found[name] for name in wanted} == wanted
     assert re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", found["AWS_LAMBDA_LOG_STREAM_NAME"])
-    absent = {"_HANDLER", "_HIDDEN", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_LAMBDA_MAX_CONCURRENCY", "HOME"}
+    assert found["_HANDLER"] == "main.handler"  # the image's command
+    absent = {"_HIDDEN", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN", "AWS_LAMBDA_MAX_CONCURRENCY", "HOME"}
     assert not absent & set(found)
 
 

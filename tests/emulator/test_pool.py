@@ -140,6 +140,13 @@ def test_a_timeout_among_several_events_leaves_the_others_alone(local: Local) ->
     assert len(local.notes) == 1
 
 
+def test_an_init_that_never_ends_is_no_end_for_several_events(local: Local) -> None:
+    local.script("time.sleep(60)", concurrency=4, init_timeout=0.2, timeout=0.4)
+    url = local.serve()
+    for _, body in (*ask_at_once(url, 3), ask(url)):
+        assert b"Sandbox.Timedout" in body
+
+
 def test_events_that_wait_when_all_is_closed_are_answered(local: Local) -> None:
     local.script("take(); time.sleep(60)", timeout=60)
     url = local.serve()
