@@ -368,7 +368,7 @@ function showInvocations() {
       made("td", {}, pick),
       cell(word, isBad(one.state) ? "bad" : one.state === "running" ? "wait" : "good"),
       cell(milliseconds(one.report?.duration), "number"),
-      cell(one.report ? `${one.report.billed} ms` : "", "number"),
+      cell(one.report ? `${one.report.billed} ms` : "", "number roomy"),
       cell(milliseconds(one.report?.init), "number roomy"),
       cell(one.report ? `${one.report.memory} MB` : "", "number roomy"),
       cell(clock(one.at), "roomy"));
