@@ -6,6 +6,7 @@ closes it, the container ends and is removed. What an engine that was killed its
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import stat
@@ -163,12 +164,9 @@ class Docker:
 
 
 def _may_be_there(means: Means) -> bool:
-    """False when no engine can be there: nothing names one but the usual socket, or nobody listens where one should."""
-    settings = means.environment.get("DOCKER_CONFIG") or os.path.join(means.environment.get("HOME", "/"), ".docker")
+    """False when nobody listens on the socket where the engine should be; what is no such socket is left to the SDK."""
     named = means.environment.get("DOCKER_HOST", "")
-    if not named and os.path.exists(os.path.join(settings, "config.json")):
-        return True  # it may name a context, which the SDK follows
-    if named and not named.startswith("unix://"):
+    if (named and not named.startswith("unix://")) or (not named and _names_context(means)):
         return True
     with socket.socket(socket.AF_UNIX) as end:
         end.settimeout(_CONNECT)
@@ -177,6 +175,18 @@ def _may_be_there(means: Means) -> bool:
         except OSError:
             return False
     return True
+
+
+def _names_context(means: Means) -> bool:
+    """True when the user chose a context of the Docker command's."""
+    folder = means.environment.get("DOCKER_CONFIG") or os.path.join(means.environment.get("HOME", "/"), ".docker")
+    try:
+        with open(os.path.join(folder, "config.json"), encoding="utf-8") as file:
+            settings = json.load(file)
+    except (OSError, ValueError):
+        return False
+    context = settings.get("currentContext", "") if isinstance(settings, dict) else ""
+    return "DOCKER_CONTEXT" in means.environment or context not in ("", "default")
 
 
 def _unfit(engine: APIClient, architecture: Architecture) -> Missing | None:

@@ -90,7 +90,7 @@ def test_kill_reaches_daemons_and_spares_the_others(open_sandbox):
     assert extension.process.wait(0) is None
 
 
-def test_closing_ends_everything_and_may_be_done_twice(open_sandbox):
+def test_closing_ends_everything_and_may_be_done_twice(open_sandbox, make_image, native):
     sandbox = open_sandbox()
     deaf, daemon = sandbox.start("ignore"), sandbox.start("daemon")
     assert deaf.line()
@@ -99,6 +99,7 @@ def test_closing_ends_everything_and_may_be_done_twice(open_sandbox):
     assert deaf.process.wait(10) == -signal.SIGKILL
     assert deaf.all() == ""
     assert daemon.all() == ""
+    assert eventually(lambda: not _left("no marker", Path("/no/folder"), make_image(native).filesystem.folder))
     sandbox.sandbox.close()
     with pytest.raises(BuildFailed):
         sandbox.run(Start(command=(PROBE, "id")))
@@ -223,18 +224,20 @@ def test_nothing_outlives_imagekit_however_it_ends(runner, means, make_image, na
         process.wait(10)
         if name != "docker":  # there the engine has them
             assert process.stdout.read() == b""
-    assert eventually(lambda: not _left(marker, tmp_path), 10)
+    assert eventually(lambda: not _left(marker, tmp_path, make_image(native).filesystem.folder), 10)
     assert eventually(lambda: "gone" in _containers(name, means), 10)
 
 
-def _left(marker: str, folder: Path) -> list[str]:
-    """Processes and mounts that know the folder of this test."""
+def _left(marker: str, folder: Path, image: str) -> list[str]:
+    """Processes and mounts that know the folder of this test, or have the image as their root file system."""
     left = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(folder) in line]
     for process in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             if marker in Path(f"/proc/{process}/cmdline").read_text().replace("\0", " "):
                 left.append(process)
-            if "/var/runtime/probe" in os.readlink(f"/proc/{process}/exe"):
+            if os.path.basename(image) in Path(f"/proc/{process}/mountinfo").read_text():
+                left.append(process)
+            if PROBE in os.readlink(f"/proc/{process}/exe"):
                 left.append(process)
     return left
 
