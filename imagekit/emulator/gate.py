@@ -61,12 +61,12 @@ class Gate:
         """Why this request is not taken; empty when it is."""
         host = head.header("host").lower()
         if host and not self._is_own(_name(host)):
-            return f"this server is not called {_name(host)[:100]!r}"
+            return f"this server is not called {_name(host)[:100]!r}; --allow-host adds a name"
         origin = head.header("origin").lower()
         if origin and not (origin in self.allowed.origins or origin.partition("://")[2] == host):
-            return f"pages of {origin[:100]!r} may not send requests to this server"
+            return f"pages of {origin[:100]!r} may not call this server; --allow-origin lets them"
         if not origin and _is_part_of_other_page(head):
-            return "pages of other sites may not send requests to this server"
+            return "pages of other sites may not call this server"
         return ""
 
     def _is_own(self, name: str) -> bool:

@@ -381,7 +381,8 @@ def test_what_is_refused_never_reaches_the_function(local: Local) -> None:
     opened = Open(local)
     answer, body = opened.ask(INVOKE, "POST", b"1", {"Origin": "https://attacker.example"})
     assert answer.headers["X-Amzn-ErrorType"] == "AccessDeniedException"
-    assert json.loads(body)["message"] == "pages of 'https://attacker.example' may not send requests to this server"
+    said = json.loads(body)["message"]
+    assert said == "pages of 'https://attacker.example' may not call this server; --allow-origin lets them"
     with opened.watching() as watched:
         assert next(watched)["happenings"] == []
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,6 +193,31 @@ def test_a_page_that_is_opened_later_sees_what_was(shown: Shown) -> None:
     assert HOSTILE in page.text("#log")
     page.click("#invocations button")
     page.until(lambda: "another caller" in page.text("#status"))
+
+
+def test_an_open_page_goes_on_with_the_next_run(shown: Shown, tmp_path: Path) -> None:
+    page = shown.browser
+    shown.send(1)
+    shown.answered("Answered.")
+    shown.local.close()
+    page.until(lambda: page.text("#connection").startswith("not connected"))
+    folder = tmp_path / "next"
+    folder.mkdir()
+    following = Local(folder)
+    try:
+        following.script(SCRIPT)
+        site = Site(replace(ABOUT, run="two", name="next"))
+        following.function.serve("127.0.0.1", int(shown.url.rpartition(":")[2]), site)
+        following.run()
+        page.until(lambda: page.text("#connection") == "live")
+        page.until(lambda: page.text("h1") == "next")
+        assert page.text("#no-environments") == "None: the first event starts one."
+        assert page.text("#log") == ""
+        shown.send(2)
+        assert shown.answered("Answered.") == "2"
+    finally:
+        following.close()
+    page.complaints()  # the browser says that the connection was refused
 
 
 @pytest.mark.parametrize("dark", [False, True])

@@ -55,6 +55,8 @@ class Live:
     def attach(self, exchange: Exchange, last: str) -> None:
         """Tell a page from now on, and first what it has not heard: all, or what came after its last message's id."""
         self._flush()
+        if not exchange.is_open:
+            return
         while len(self._readers) >= _MOST_READERS:
             self._readers[0].abort()
         missed = self._missed(last)
@@ -63,6 +65,7 @@ class Live:
         fields = (("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"))
         exchange.start(200, (*fields, ("X-Content-Type-Options", "nosniff")))
         told = self._history.everything() if missed is None else missed
+        exchange.write(b"retry: 1000\n")
         exchange.write(self._message(told, fresh=missed is None))
 
     def _missed(self, last: str) -> list[Numbered] | None:
