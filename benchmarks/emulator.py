@@ -199,7 +199,8 @@ def long_stream() -> tuple[float, float]:
     with own(1, STREAMER) as (port, pid), socket.create_connection(("127.0.0.1", port)) as connection:
         before = resident(pid, "VmRSS")
         body = str(STREAMED).encode()
-        head = f"POST {STREAM_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        head = f"POST {STREAM_PATH} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+        head += "Connection: close\r\n\r\n"
         began = time.perf_counter()
         connection.sendall(head.encode() + body)
         buffer, size = bytearray(1 << 20), 0

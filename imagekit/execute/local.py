@@ -21,6 +21,7 @@ class Wishes:
     """How a function is to run: memory in MiB, times in seconds. Without a `runner` the first that works is taken.
 
     `handler` replaces the image's own; `environments` is how many may run at once, each with `concurrency` events.
+    `changes_soon` says that another image with the same lower layers will follow.
     """
 
     runner: str = ""
@@ -34,6 +35,7 @@ class Wishes:
     timeout: float = 3.0
     environments: int = 1
     concurrency: int = 1
+    changes_soon: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +57,7 @@ class Machine:
 
     def root(self, image: LocalImage, wishes: Wishes) -> RootFilesystem:
         """The image's root file system, with the handler that is wished."""
-        root = image.root(self.folder)
+        root = image.root(self.folder, keeps_stem=wishes.changes_soon)
         return replace(root, config=replace(root.config, command=(wishes.handler,))) if wishes.handler else root
 
     def function(self, image: LocalImage, wishes: Wishes, listener: Listener | None = None) -> Lambda:
@@ -63,7 +65,8 @@ class Machine:
 
         Raises Missing without a runner that works, and what unpacking raises.
         """
-        runner = self.runner(image.architecture, wishes.runner)
+        engine = replace(self, means=replace(self.means, archive=lambda _: image.archive()))
+        runner = engine.runner(image.architecture, wishes.runner)
         return Lambda(settings(image.name, wishes), runner, self.root(image, wishes), self.world, listener)
 
 
