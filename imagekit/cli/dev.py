@@ -53,7 +53,7 @@ def dev(
         machine, image, project = local.machine(session, opened), None, None
         while True:
             try:
-                image, project = local.image(session, opened, spec, architecture)
+                image, project = local.image(session, opened, spec, architecture, wished)
             except ImagekitError as error:
                 if image is None or project is None:
                     raise

@@ -38,7 +38,7 @@ def invoke(
 
     payload = _event(event)
     with work.opened(session, target if local.is_spec(target) else "") as opened:
-        image, project = local.image(session, opened, target, architecture)
+        image, project = local.image(session, opened, target, architecture, wished)
         made = local.made(wished, project)
         with local.machine(session, opened).function(image, made, Shown(session)) as function:
             outcome = function.invoke(Event(payload=payload))
@@ -78,7 +78,13 @@ def _event(named: str) -> bytes:
     if len(data) > _LARGEST:
         raise UsageError(f"the event is larger than Lambda takes: {_LARGEST:,} bytes", hint="send a smaller one")
     try:
-        json.loads(data)
-    except ValueError as error:
-        raise InvalidFile(f"{named}: not JSON: {error}", hint="Lambda takes JSON; a text is JSON in quotes") from error
+        # Numbers are the function's matter, however long they are; the other two are no JSON.
+        json.loads(data, parse_int=len, parse_float=len, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        why = error if isinstance(error, ValueError) else "it is nested too deeply"
+        raise InvalidFile(f"{named}: not JSON: {why}", hint="Lambda takes JSON; a text is JSON in quotes") from error
     return data
+
+
+def _refuse(word: str) -> None:
+    raise ValueError(f"{word} is no number of JSON")

@@ -12,7 +12,7 @@ import click
 
 from imagekit.architecture import Architecture, from_text
 from imagekit.cli.frame import option
-from imagekit.cli.options import SPEC_FILE, spec_path
+from imagekit.cli.options import SPEC_FILE, overrides, spec_path
 from imagekit.errors import InvalidFile, UsageError
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def wishes(function: _Function) -> _Function:
         option("--timeout", type=click.FloatRange(0.1, 900), default=3.0, help="Seconds; 3 as on Lambda."),
         option("--runner", type=click.Choice(["docker", "bubblewrap", "namespaces"]), help="What confines it."),
         option("--debug", type=click.IntRange(1, 65535), metavar="PORT", help="Let a debugger attach at this port."),
+        overrides,
     )
     names = (
         "variables",
@@ -74,6 +75,7 @@ def wishes(function: _Function) -> _Function:
         "timeout",
         "runner",
         "debug",
+        "overrides",
     )
 
     @wraps(function)
@@ -92,7 +94,7 @@ def is_spec(named: str) -> bool:
 
 
 def image(
-    session: Session, opened: Opened, named: str, architecture: Architecture | None
+    session: Session, opened: Opened, named: str, architecture: Architecture | None, wished: Mapping[str, Any]
 ) -> tuple[LocalImage, Project | None]:
     """The image that is meant, built first when it is a spec's; and the spec's project."""
     from imagekit import pipeline
@@ -101,10 +103,12 @@ def image(
     from imagekit.lockfile import Use
 
     if is_spec(named):
-        project = work.load(session, opened, spec_path(named))
+        project = work.load(session, opened, spec_path(named), wished["overrides"])
         chosen = architecture or _own(project.spec.architectures)
         project = project.only([chosen])
         return pipeline.local(opened, project, Use.RENEW), project
+    if wished["overrides"]:
+        raise UsageError("--set changes a spec, and this is an image", hint="leave it out, or name a spec")
     source, selector = opened.places.source(named)
     wanted = architecture or _own_of(source, selector)
     return LocalImage.from_source(source, selector, wanted, named), None

@@ -56,7 +56,7 @@ def run(
 
     allowed = Allowed.from_texts(names, origins)
     with work.opened(session, target if local.is_spec(target) else "") as opened:
-        image, project = local.image(session, opened, target, architecture)
+        image, project = local.image(session, opened, target, architecture, wished)
         made = replace(local.made(wished, project), environments=environments, concurrency=concurrency)
         site = page(session, image, made, project)
         with local.machine(session, opened).function(image, made, Together(Shown(session), site.live)) as function:

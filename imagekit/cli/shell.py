@@ -32,7 +32,7 @@ def shell(session: Session, target: str, *, architecture: Architecture | None, w
     if not sys.stdin.isatty():
         raise UsageError("a shell needs a terminal", hint="`imagekit invoke` sends an event without one")
     with work.opened(session, target if local.is_spec(target) else "") as opened:
-        image, project = local.image(session, opened, target, architecture)
+        image, project = local.image(session, opened, target, architecture, wished)
         machine, made = local.machine(session, opened), local.made(wished, project)
         root, configured = machine.root(image, made), settings(image.name, made)
         term = {"TERM": session.environment.get("TERM", "dumb")}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from imagekit.architecture import Architecture
 from imagekit.cli import local, options
+from imagekit.cli.console import printable
 from imagekit.cli.frame import command, option, pass_session
 from imagekit.cli.session import Session, write
 from imagekit.errors import FunctionFailed, Missing, UsageError
@@ -46,7 +47,7 @@ def test(
 
     verdicts: list[Verdict] = []
     with work.opened(session, spec) as opened:
-        project = work.load(session, opened, spec, (), architectures)
+        project = work.load(session, opened, spec, wished["overrides"], architectures)
         if not project.spec.tests:
             raise UsageError(f"{spec} has no tests", hint="add `tests: [{name: …, event: …, expect: …}]`")
         wanted = {item.architecture: trials.trials(item) for item in project.platforms}
@@ -54,7 +55,7 @@ def test(
         for architecture in _that_run(session, machine, made.runner, list(wanted), named=bool(architectures)):
             image = pipeline.local(opened, project.only([architecture]), Use.RENEW)
             for verdict in trials.run(wanted[architecture], image, machine, made):
-                write("\n".join(_lines(verdict)))
+                write(printable("\n".join(_lines(verdict))))
                 verdicts.append(verdict)
     if junit:
         Path(junit).write_bytes(report(project.spec.name, verdicts))

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -14,8 +13,9 @@ from typing import BinaryIO, Final
 from imagekit.errors import BuildFailed, InvalidFile
 from imagekit.values import dataclass
 
-#: Lines of a failed step's output that are shown.
-_TAIL: Final = 30
+#: Lines of a failed step's output that are shown, of its beginning and of its end.
+_HEAD: Final = 8
+_TAIL: Final = 24
 #: Bytes of the log that the tail is taken from.
 _TAIL_BYTES: Final = 32 * 1024
 #: Seconds that a step gets to end after it was asked to.
@@ -67,10 +67,13 @@ def run(command: HostCommand, say: Callable[[str], None]) -> None:
 
 
 def tail(log: Path) -> str:
-    """The last lines of a log, indented."""
+    """The last lines of a log, indented; before them the first, which in many tools' output have the reason."""
     with log.open("rb") as file:
+        head = file.read(_TAIL_BYTES).decode("utf-8", "replace").splitlines()
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
-        lines = deque(file.read().decode("utf-8", "replace").splitlines(), maxlen=_TAIL)
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    if log.stat().st_size > _TAIL_BYTES or len(lines) > _HEAD + _TAIL:
+        lines = [*head[:_HEAD], "…", *lines[-_TAIL:]]
     return "\n".join(f"  | {_printable(line)}" for line in lines) or "  | (it printed nothing)"
 
 

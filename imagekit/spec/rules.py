@@ -22,6 +22,8 @@ from imagekit.spec.reserved import RESERVED
 
 #: A spec with more of them is not what it seems.
 MAX_FINDINGS: Final = 1000
+#: What a build step is told of the program that it makes.
+_OUTPUT: Final = "IMAGEKIT_OUTPUT"
 #: The keys whose value may be a mapping by architecture.
 BY_ARCHITECTURE: Final = ("base", "path", "source", "sha256", "image")
 
@@ -103,6 +105,19 @@ def _bootstrap_is_one_of_its_forms(draft: Draft) -> Iterator[Finding]:
             message = f"`{name}` is a setting of the runtime client that `{form}` has no use for"
             hint = f"remove it, or start the program with {' or '.join(f'`{mode}`' for mode in fitting)}"
             yield draft.find("IK0107", (*where, name), message, hint)
+
+
+def _output_is_a_program_of_the_spec(draft: Draft) -> Iterator[Finding]:
+    """Only the program of `bootstrap.path` has a place that a step can be told."""
+    own = draft.wrote("bootstrap", "path") or not draft.wrote("bootstrap")
+    if draft.language is None or (own and not draft.language.worker):
+        return
+    for path, step in draft.items("build"):
+        where, run = ((*path, "run"), step.get("run", "")) if isinstance(step, dict) else (path, step)
+        if _OUTPUT in run and not draft.wrote("bootstrap", "path"):
+            message = f"{_OUTPUT} is the program that `bootstrap.path` names, and this spec names none"
+            hint = "write to a file below `root`, such as build/$IMAGEKIT_ARCHITECTURE/app, and name it under `files`"
+            yield draft.find("IK0107", where, message, hint)
 
 
 def _environment_names(draft: Draft) -> Iterator[Finding]:
@@ -189,6 +204,7 @@ RULES: Final[tuple[Callable[[Draft], Iterator[Finding]], ...]] = (
     _version_is_given_where_used,
     _function_has_handler_and_bootstrap,
     _bootstrap_is_one_of_its_forms,
+    _output_is_a_program_of_the_spec,
     _environment_names,
     _label_names,
     templates_have_their_form,

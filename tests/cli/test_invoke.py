@@ -102,6 +102,9 @@ def test_a_function_that_fails_is_exit_code_1(echo):
         (["invoke", "--event", "nothing.json"], 2, "nothing.json: No such file or directory"),
         (["invoke", "--event", "runtime.yaml/x"], 2, "Not a directory"),
         (["invoke", "--event", "wrong.json"], 2, "wrong.json: not JSON: "),
+        (["invoke", "--event", "deep.json"], 2, "deep.json: not JSON: it is nested too deeply"),
+        (["invoke", "--event", "constant.json"], 2, "constant.json: not JSON: NaN is no number of JSON"),
+        (["invoke", "host/image:tag", "--set", "name=a"], 2, "--set changes a spec, and this is an image"),
         (["invoke", "nowhere.yaml"], 2, "nowhere.yaml"),
         (["invoke", "--env", "A"], 2, "--env takes KEY=VALUE, not 'A'"),
         (["invoke", "--env", "AWS_REGION=x"], 2, "AWS_REGION is reserved"),
@@ -115,6 +118,8 @@ def test_a_function_that_fails_is_exit_code_1(echo):
 )
 def test_what_cannot_be_is_refused_before_anything_runs(echo, arguments, code, words):
     echo.write("wrong.json", "{n: 1}")
+    echo.write("deep.json", "[" * 100_000 + "]" * 100_000)
+    echo.write("constant.json", "[NaN]")
     echo.write("wrong.env", "# comment\nvalue\n")
     outcome = echo.run(*arguments)
     assert outcome.code == code
@@ -236,3 +241,17 @@ def test_unpacked_root_file_systems_are_part_of_the_cache(echo):
     echo.run("cache", "prune", "--older-than", "0").ok()
     assert not root.exists()
     assert echo.run("invoke").ok().out == "{}\n"
+
+
+def test_an_override_changes_what_is_invoked(echo):
+    outcome = echo.run("invoke", "--set", "environment.A=1", "--set", "name=other", "--event", "numbers.json")
+    assert outcome.code == 2  # the file is missing
+    echo.write("numbers.json", "1" * 5000)
+    assert echo.run("invoke", "--set", "name=other", "--event", "numbers.json").ok().out == "1" * 5000 + "\n"
+
+
+def test_what_a_function_answers_does_not_reach_the_terminal_as_it_is(echo):
+    function(echo, tests=[{"name": "escapes", "event": {"a": "\x1b[31m"}, "expect": {"a": "b"}}])
+    outcome = echo.run("test", "--platform", HERE)
+    assert outcome.code == 1
+    assert "\x1b" not in outcome.out

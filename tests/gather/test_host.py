@@ -49,11 +49,12 @@ def test_a_step_sees_its_environment_and_no_input(tmp_path):
     assert (tmp_path / "logs/step.log").read_text() == f"hello {tmp_path}\n"
 
 
-def test_a_failure_shows_the_end_of_the_output_and_names_the_log(tmp_path):
+def test_a_failure_shows_both_ends_of_the_output_and_names_the_log(tmp_path):
     error = failure(tmp_path, "for i in $(seq 40); do echo line $i; done\nprintf 'ends \\033[2Jhere'; exit 7")
     lines = error.message.splitlines()
     assert lines[0] == "the step 'for i in $(seq 40); do echo line $i; done' failed with exit code 7"
-    assert lines[1:] == [*(f"  | line {number}" for number in range(12, 41)), "  | ends ?[2Jhere"]
+    first, last = ([f"  | line {number}" for number in numbers] for numbers in (range(1, 9), range(18, 41)))
+    assert lines[1:] == [*first, "  | …", *last, "  | ends ?[2Jhere"]
     assert error.hint == f"its whole output is in {tmp_path}/logs/step.log"
 
 

@@ -400,3 +400,9 @@ def test_what_is_only_odd_is_a_warning(read_all, text, place, code):
 )
 def test_what_is_right_though_it_may_look_odd(spec_of, line):
     assert spec_of(f"{HEAD}{line}\n{HANDLER}").name == "app"
+
+
+def test_a_step_cannot_be_told_of_a_program_that_the_spec_does_not_name(problems_of):
+    (finding,) = problems_of(f"{HEAD}{HANDLER}bootstrap: {{worker: [/a]}}\nbuild: make $IMAGEKIT_OUTPUT")
+    assert (finding.code, str(finding.place)) == ("IK0107", "runtime.yaml:6:8")
+    assert "name it under `files`" in finding.hint
