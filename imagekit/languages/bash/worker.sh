@@ -14,7 +14,7 @@
 # worker, and a new one is started for the next event. Jobs left in the background must not write to stdout. Names
 # that begin with _lambda are the worker's.
 _lambda_in=${IMAGEKIT_FDS%,*} _lambda_out=${IMAGEKIT_FDS#*,}
-_lambda_stack='' _lambda_failure=() _lambda_id='' _lambda_same=''
+_lambda_stack='' _lambda_calls='' _lambda_outer='' _lambda_failure=() _lambda_id='' _lambda_same=''
 
 exec {lambda_log}>&1
 
@@ -55,21 +55,28 @@ _lambda_quote() {
     _lambda_text="\"${text//[[:cntrl:]]/ }\""
 }
 
-# Where a command failed: the functions around it. While its status goes up this is called again, with fewer of them.
+# Where a command failed: the functions around it. While its status goes up this is called again, for the call of the
+# function that it was called for before.
 _lambda_failed() {
-    local line=$1 stack='' frame
-    for ((frame = 1; frame < ${#FUNCNAME[@]}; frame++)); do
+    local line=$1 depth=${#FUNCNAME[@]} frame call place
+    place="$depth ${FUNCNAME[1]-} $line" call=$_lambda_outer
+    _lambda_outer="$((depth - 1)) ${FUNCNAME[2]-} ${BASH_LINENO[1]-}"
+    if [[ $place == "$call" ]]; then return 0; fi
+    _lambda_stack='' _lambda_calls=''
+    for ((frame = 1; frame < depth && frame <= 100; frame++)); do
         if [[ ${BASH_SOURCE[frame]} == "$0" ]]; then break; fi
-        _lambda_quote "${FUNCNAME[frame]} (${BASH_SOURCE[frame]}:$line)"
-        stack+=${stack:+,}$_lambda_text
+        call="${FUNCNAME[frame]} (${BASH_SOURCE[frame]}:$line)"
+        _lambda_quote "$call"
+        _lambda_stack+=${_lambda_stack:+,}$_lambda_text
+        _lambda_calls+=$'\n'"    $call"
         line=${BASH_LINENO[frame]}
     done
-    if [[ $_lambda_stack != *"$stack" ]]; then _lambda_stack=$stack; fi
 }
 
 # An error: the frame's type, the id or nothing, errorType, errorMessage.
 _lambda_fail() {
     local LC_ALL=C body counted=$3
+    printf '%s: %s%s\n' "$3" "$4" "$_lambda_calls" >&2 || :
     _lambda_quote "$3"
     body="{\"errorType\":$_lambda_text"
     _lambda_quote "$4"
@@ -192,7 +199,7 @@ fi
 printf 'READY 0\n' >&"$_lambda_out"
 while IFS=' ' read -r -u "$_lambda_in" _lambda_type _lambda_length _lambda_id _lambda_deadline _lambda_arn \
     _lambda_trace _lambda_tenant _lambda_cognito _lambda_client _lambda_content _; do
-    _lambda_stack='' _lambda_failure=() _lambda_streams='' lambda_content_type=''
+    _lambda_stack='' _lambda_calls='' _lambda_outer='' _lambda_failure=() _lambda_streams='' lambda_content_type=''
     if ! _lambda_read "$_lambda_length" "$_lambda_content"; then
         _lambda_fail ERR "$_lambda_id" Runtime.UnmarshalError 'the event has NUL bytes, which a shell cannot hold'
         exit 1 # what is left of it could be taken for frames

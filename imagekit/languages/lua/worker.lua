@@ -30,19 +30,25 @@ end
 local function fault(kind, message) error({errorType = kind, errorMessage = message}, 0) end
 
 local function utf8_of(value)
-  local text = tostring(value)
+  local shown, text = pcall(tostring, value)
+  if not shown then return "(its message cannot be shown)" end
   return utf8.len(text) and text or (text:gsub("[\x80-\xFF]", "?"))
 end
+
+local function parts(problem) return problem.errorType, problem.errorMessage end
 
 local own = debug.getinfo(1, "S").short_src .. ":"
 
 local function fail(frame, id, problem, stack)
-  local known = type(problem) == "table" and problem.errorType
-  local kind, text = utf8_of(known or "Error"), utf8_of(known and problem.errorMessage or problem)
+  local read, known, message = pcall(parts, type(problem) == "table" and problem or {})
+  if not read then known = nil end
+  local kind, text = utf8_of(known or "Error"), utf8_of(known and message or problem)
   local lines = json.array()
   for line in stack:gmatch("\t([^\n]+)") do
-    if not line:find("^%[C%]") and not line:find(own, 1, true) then lines[#lines + 1] = utf8_of(line) end
+    local theirs = not line:find("^%[C%]") and not line:find(own, 1, true)
+    if theirs and #lines < 100 then lines[#lines + 1] = utf8_of(line) end
   end
+  pcall(io.stderr.write, io.stderr, kind, ": ", table.concat({text, table.unpack(lines)}, "\n    "), "\n")
   local counted = kind:find("^%u%a+%.") and kind or "Function." .. kind
   counted = counted:match("^%u%a+%.%u%a*$") or "-"
   local body = json.encode({errorType = kind, errorMessage = text, stackTrace = lines})

@@ -1,7 +1,7 @@
 'use strict';
 // One event and its one answer.
 const { unescape } = require('querystring');
-const { Fault, describe } = require('./fault.cjs');
+const { Fault, describe, log } = require('./fault.cjs');
 const { send, socket } = require('./channel.cjs');
 
 const BINARY = 'application/octet-stream';
@@ -71,7 +71,7 @@ class Invocation {
   }
 
   fail(error) {
-    console.error(error);
+    log(error);
     this.end(this.streams ? 'FAIL' : 'ERR', ...describe(error));
   }
 

@@ -3,7 +3,7 @@
 // `process.on('restore', hook)` is called, and waited for, after a SnapStart restore.
 const { receive, send, socket } = require('./channel.cjs');
 const { Context, parse } = require('./context.cjs');
-const { Fault, describe } = require('./fault.cjs');
+const { Fault, describe, log } = require('./fault.cjs');
 const { load } = require('./handler.cjs');
 const { Invocation, open } = require('./invocation.cjs');
 
@@ -49,7 +49,7 @@ async function invoke(fields, body) {
 
 /** Reports what nobody caught for all that has no answer yet, and ends. */
 function die(error) {
-  if (open.size === 0) console.error(error);
+  if (open.size === 0) log(error);
   if (!handler) {
     const [body, type] = describe(error);
     send('INITERR', body, [type]);

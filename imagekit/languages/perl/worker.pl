@@ -41,15 +41,28 @@ sub answer {
 # What Lambda has a name for.
 sub fault { die bless {type => $_[0], message => $_[1]}, 'Imagekit::Fault' }
 
+# Writes a text to stderr, whatever the handler has made of it.
+sub note {
+    my ($text) = @_;
+    local ($,, $\);
+    no warnings;
+    utf8::encode($text) unless grep { $_ eq 'utf8' } PerlIO::get_layers(*STDERR);
+    eval { print STDERR $text };
+}
+
 sub fail {
     my ($frame, $error, @fields) = @_;
     local $SIG{__DIE__};
+    local $/ = "\n";
     my $named = ref $error eq 'Imagekit::Fault';
     my $type = $named ? $error->{type} : ref $error || 'Error';
-    my $text = $named ? $error->{message} : ref $error && eval { $error->message } || "$error";
+    my $text = $named ? $error->{message} : ref $error && eval { '' . $error->message } || eval { "$error" };
+    $text //= '(its message cannot be shown)';
     chomp $text;
     utf8::decode($text);
-    my $body = $json->encode({errorType => $type, errorMessage => $text, stackTrace => $named ? [] : \@stack});
+    my @calls = $named ? () : @stack;
+    note(join("\n    ", "$type: $text", @calls) . "\n");
+    my $body = $json->encode({errorType => $type, errorMessage => $text, stackTrace => \@calls});
     my $counted = $named ? $type : 'Function.' . $type =~ s/.*:://r;
     answer($frame, $body, @fields, $counted =~ /^\w+\.[A-Z][A-Za-z]*$/ ? $counted : '-');
 }
@@ -112,7 +125,7 @@ sub invoke {
 $SIG{__DIE__} = sub {    # where an error came from, down to the worker's own calls
     @stack = ();
     for (my $depth = 0; my (undef, $file, $line) = caller $depth; $depth++) {
-        last if $file eq __FILE__;
+        last if $file eq __FILE__ or @stack == 100;
         push @stack, ((caller $depth + 1)[3] // 'main') . " at $file line $line";
     }
 };

@@ -45,7 +45,9 @@ function fail(string $frame, \Throwable $error, string ...$fields): void
     $own = '/ ' . preg_quote(__FILE__, '/') . '\(|\{main\}$/';
     $calls = preg_grep($own, explode("\n", $error->getTraceAsString()), PREG_GREP_INVERT);
     $at = $error->getFile() === __FILE__ ? [] : ["{$error->getFile()}({$error->getLine()})"];
-    $body = ['errorType' => $type, 'errorMessage' => $error->getMessage(), 'stackTrace' => [...$at, ...$calls]];
+    $stack = array_slice([...$at, ...$calls], 0, 100);
+    fwrite(STDERR, implode("\n    ", ["$type: {$error->getMessage()}", ...$stack]) . "\n");
+    $body = ['errorType' => $type, 'errorMessage' => $error->getMessage(), 'stackTrace' => $stack];
     $fields[] = preg_match('/^\w+\.[A-Z][A-Za-z]*$/', $counted) ? $counted : '-';
     send($frame, json_encode($body, JSON | JSON_INVALID_UTF8_SUBSTITUTE), ...$fields);
 }
@@ -149,6 +151,7 @@ define('Imagekit\FROM_ENVIRONMENT', array_map('getenv', [
 try {
     serve(handler(require handlerFile())); // loaded at the top level, where its variables are global
 } catch (\Throwable $error) {
-    fail('INITERR', $error);
+    $where = "{$error->getMessage()} in {$error->getFile()} on line {$error->getLine()}";
+    fail('INITERR', $error instanceof \CompileError ? new Fault('Runtime.UserCodeSyntaxError', $where) : $error);
     exit(1);
 }

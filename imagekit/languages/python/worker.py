@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 BINARY = b"application/octet-stream"
+FRAMES = 100  # of a stack, the innermost ones: endless recursion has a thousand
 HTTP = b"application/vnd.awslambda.http-integration-response"
 
 
@@ -108,6 +109,13 @@ def encode(value: object) -> bytes:
         raise Fault("Runtime.MarshalError", f"Unable to marshal response: {error}") from None
 
 
+def message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "(its message cannot be shown)"
+
+
 @functools.lru_cache(maxsize=1)
 def event_loop() -> Any:
     """One for all events, so that what a handler keeps open goes on working; the import takes 30 milliseconds."""
@@ -160,13 +168,13 @@ class Channel:
         stack = cause.__traceback__
         while stack and re.search(r"\bimportlib\b|^" + re.escape(__file__), stack.tb_frame.f_code.co_filename):
             stack = stack.tb_next
-        sys.stderr.write("".join(traceback.format_exception(type(cause), cause, stack)))
+        sys.stderr.write("".join(traceback.format_exception(type(cause), cause, stack, limit=-FRAMES)))
         sys.stderr.flush()
         name = error.kind if isinstance(error, Fault) else type(error).__name__
         letters = re.sub("[^A-Za-z]", "", name)
         counted = name if isinstance(error, Fault) else f"Function.{letters[:1].upper()}{letters[1:]}"
-        frames = traceback.format_list(traceback.extract_tb(stack))
-        report = {"errorType": name, "errorMessage": str(error), "stackTrace": frames}
+        frames = traceback.format_list(traceback.extract_tb(stack, limit=-FRAMES))
+        report = {"errorType": name, "errorMessage": message(error), "stackTrace": frames}
         self.send(kind, json.dumps(report).encode(), *fields, counted.encode())
 
     def answer(self, value: Any, id: bytes) -> None:

@@ -49,11 +49,14 @@ local(envir = new.env(parent = baseenv()), {
   fail <- function(frame, failure, ...) {
     named <- inherits(failure$error, "imagekit_fault")
     type <- class(failure$error)[1]
-    lines <- vapply(if (!named) failure$calls, function(call) deparse(call, nlines = 1L)[1], "")
+    calls <- utils::tail(if (!named) failure$calls, 200L) # the innermost; some are this file's own
+    lines <- vapply(calls, function(call) deparse(call, nlines = 1L)[1], "")
     own <- c("tryCatch", "withCallingHandlers", "doTryCatch", "\\.handleSimpleError", "\\(function", "h\\(", "stop\\(",
       "run\\(", "load\\(", "eval\\(", "handler\\(", "following\\(")
     own <- paste0("^(", paste(own, collapse = "|"), ")")
-    text <- iconv(c(conditionMessage(failure$error), lines[!grepl(own, lines)]), "UTF-8", "UTF-8", sub = "?")
+    message <- tryCatch(conditionMessage(failure$error)[1], error = function(e) "(its message cannot be shown)")
+    text <- iconv(c(message, utils::tail(lines[!grepl(own, lines)], 100L)), "UTF-8", "UTF-8", sub = "?")
+    cat(paste0(type, ": ", paste(text, collapse = "\n    "), "\n"), file = stderr())
     counted <- if (named) type else paste0("Function.", sub("^(.)", "\\U\\1", type, perl = TRUE))
     error <- list(errorType = type, errorMessage = text[1], stackTrace = as.list(text[-1]))
     send(frame, json(error), ..., if (grepl("^[A-Z][a-z]+\\.[A-Z][A-Za-z]*$", counted)) counted else "-")

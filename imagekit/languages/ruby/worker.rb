@@ -80,13 +80,19 @@ module Imagekit
     raise Fault.new('Runtime.MarshalError', "the answer cannot be written as JSON: #{e.message}"), cause: nil
   end
 
+  def message_of(error)
+    error.message.to_s.dup.force_encoding(Encoding::UTF_8).scrub
+  rescue StandardError, SystemStackError
+    '(its message cannot be shown)'
+  end
+
   # Logs an error and sends it, without the frames of the stack that led to the handler.
   def fail_with(type, error, *fields)
     known = error.is_a?(Fault)
     name = known ? error.type : error.class.name.to_s
-    message = error.message.dup.force_encoding(Encoding::UTF_8).scrub
+    message = message_of(error)
     frames = (known && error.cause || error).backtrace || []
-    stack = frames.take_while { |frame| !frame.start_with?(__FILE__) }.grep_v(/kernel_require\.rb/)
+    stack = frames.take_while { |frame| !frame.start_with?(__FILE__) }.grep_v(/kernel_require\.rb/).first(100)
     $stderr.write(["#{name}: #{message}", *stack].join("\n    "), "\n")
     counted = known ? name : "Function.#{name.split('::').last.to_s.gsub(/[^A-Za-z]/, '')}"
     report = { errorType: name, errorMessage: message, stackTrace: stack.map(&:scrub) }

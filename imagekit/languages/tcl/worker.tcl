@@ -60,7 +60,10 @@ proc lambda::Fail {frame message options args} {
         set counted Function.$type
         set stack [regexp -all -inline -line {\((?:procedure|file) .* line \d+\)} [dict get $options -errorinfo]]
     }
-    set lines [lmap line $stack { if {[::string match {*"*lambda::*} $line]} { continue }; string $line }]
+    set stack [lmap line $stack { if {[::string match {*"*lambda::*} $line]} { continue }; set line }]
+    set stack [lrange $stack 0 99]
+    catch { puts stderr [join [list "$type: $message" {*}$stack] "\n    "]; flush stderr }
+    set lines [lmap line $stack { string $line }]
     set error [object errorType [string $type] errorMessage [string $message] stackTrace [array {*}$lines]]
     set counted [expr {[regexp {^[A-Z][a-z]+\.[A-Z][A-Za-z]*$} $counted] ? $counted : "-"}]
     Send $frame [encoding convertto utf-8 $error] {*}$args $counted
