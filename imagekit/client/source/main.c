@@ -140,11 +140,17 @@ static void find_runtime_api(void) {
     api_set_host(text);
 }
 
+static void log_takes(void) {
+    process_errors_go_on();
+    if (client.workers != NULL)
+        pool_balance(&client);
+}
+
 int main(int count, char **arguments) {
     log_as_json(variable_is("AWS_LAMBDA_LOG_FORMAT", "JSON") || number_in("AWS_LAMBDA_MAX_CONCURRENCY", 1, 2) > 1);
     occupy_descriptors();
     loop_open();
-    output_open(process_errors_go_on);
+    output_open(log_takes);
     read_configuration();
     read_environment();
     set_variables(count, arguments);

@@ -1,6 +1,7 @@
 #include "output.h"
 
 #include "buffer.h"
+#include "clock.h"
 #include "loop.h"
 
 #include <errno.h>
@@ -10,7 +11,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { KEPT_LIMIT = 256 << 10, KEPT_AFTERWARDS = 4096 };
+enum {
+    LINES_LIMIT = 512 << 10,
+    FULL = 1 << 20,
+    KEPT_AFTERWARDS = 4096,
+    WAIT_MILLISECONDS = 5000,
+    STUCK_MILLISECONDS = 1000,
+};
 
 static void writable(struct source *source, uint32_t events);
 
@@ -18,6 +25,7 @@ static struct source source = {.fd = STDERR_FILENO, .ready = writable};
 static enum { PLAIN, SOCKET, NONBLOCKING, CLOSED } kind;
 static struct buffer kept;
 static bool in_line; /* what was written last ends in the middle of a line */
+static bool stuck; /* it took nothing for as long as an answer waits */
 static void (*when_ready)(void);
 
 /* The worker has the same open file for its stdout, so O_NONBLOCK must not be set on it: the client opens the pipe or the
@@ -42,6 +50,10 @@ bool output_takes(void) {
     return buffer_size(&kept) == 0;
 }
 
+bool output_is_full(void) {
+    return buffer_size(&kept) >= FULL;
+}
+
 static ssize_t write_some(struct span bytes) {
     if (kind == SOCKET)
         return send(source.fd, bytes.at, bytes.size, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -53,6 +65,8 @@ static size_t write_now(struct span bytes) {
     size_t done = 0;
     while (done < bytes.size && kind != CLOSED) {
         ssize_t written = write_some(span_from(bytes, done));
+        if (written > 0)
+            stuck = false;
         if (written >= 0)
             done += (size_t)written;
         else if (errno == EAGAIN)
@@ -76,7 +90,7 @@ void output_write(struct span bytes) {
 }
 
 void output_line(struct span line) {
-    if (buffer_size(&kept) + line.size > KEPT_LIMIT)
+    if (buffer_size(&kept) + line.size > LINES_LIMIT)
         return;
     if (in_line)
         output_write(SPAN("\n"));
@@ -98,8 +112,24 @@ static void writable(struct source *ready, uint32_t events) {
     when_ready();
 }
 
-void output_flush(int milliseconds) {
+/* Writes as soon as it takes bytes; false when it takes none in that time. What waits for it is told by the loop. */
+static bool write_within(int milliseconds) {
     struct pollfd wanted = {.fd = source.fd, .events = POLLOUT};
-    while (!output_takes() && poll(&wanted, 1, milliseconds) > 0)
-        write_kept();
+    if (poll(&wanted, 1, milliseconds) <= 0)
+        return false;
+    write_kept();
+    return true;
+}
+
+bool output_flush(int milliseconds) {
+    while (!output_takes() && write_within(milliseconds))
+        ;
+    return output_takes();
+}
+
+bool output_wait(void) {
+    int64_t end = clock_steady() + WAIT_MILLISECONDS;
+    while (!output_takes() && !stuck && clock_steady() < end)
+        stuck = !write_within(STUCK_MILLISECONDS);
+    return output_takes();
 }

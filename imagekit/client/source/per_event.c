@@ -178,7 +178,7 @@ static void report_failure(struct worker *worker, struct invocation *invocation)
 void per_event_ended(struct worker *worker) {
     for (int i = 0; i < LAST_READS && worker->frames.fd >= 0 && read_stdout(worker); i++)
         ;
-    process_pass_errors(&worker->process);
+    process_last_errors(&worker->process);
     loop_close(&worker->frames);
     struct invocation *invocation = worker->answered;
     worker->state = WORKER_READY;
@@ -187,6 +187,5 @@ void per_event_ended(struct worker *worker) {
         reply_response(invocation, worker->client->content_type, (struct span){0});
     else if (invocation != NULL)
         report_failure(worker, invocation);
-    process_close_errors(&worker->process);
     pool_balance(worker->client);
 }

@@ -2,6 +2,7 @@
 
 #include "invocation.h"
 #include "log.h"
+#include "output.h"
 #include "reply.h"
 #include "runtime_api.h"
 #include "worker.h"
@@ -34,7 +35,10 @@ void pool_open(struct client *client) {
     client->worker_wanted = 1;
 }
 
+/* What ended processes wrote is kept while nobody reads the log: events wait before that is more than memory. */
 static unsigned room_in(const struct worker *worker) {
+    if (output_is_full())
+        return 0;
     return worker->state == WORKER_READY && !worker->dead ? worker->capacity - worker->taken : 0;
 }
 

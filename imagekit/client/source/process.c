@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,21 +31,20 @@ static void keep_tail(struct process *process, struct span bytes) {
     process->tail_size = stays + bytes.size;
 }
 
-/* One piece; false when there is none. */
-static bool pass_piece(struct process *process, size_t *passed) {
+/* The size of one piece; 0 when there is none. */
+static size_t pass_piece(struct process *process) {
     static char piece[PIPE_SIZE];
-    if (process->errors.fd < 0 || !output_takes())
-        return false;
+    if (process->errors.fd < 0)
+        return 0;
     ssize_t got = read(process->errors.fd, piece, sizeof piece);
     if (got == 0)
         loop_close(&process->errors);
     if (got <= 0)
-        return false;
+        return 0;
     struct span bytes = {piece, (size_t)got};
     keep_tail(process, bytes);
     output_write(bytes);
-    *passed += bytes.size;
-    return true;
+    return bytes.size;
 }
 
 static void watch_all(void) {
@@ -56,18 +56,43 @@ void process_errors_go_on(void) {
     watch_all();
 }
 
+/* What is written while it is being passed on does not count, so that nobody can keep the client here. */
+static size_t bytes_waiting(const struct process *process) {
+    int size = 0;
+    if (process->errors.fd < 0 || ioctl(process->errors.fd, FIONREAD, &size) < 0 || size < 0)
+        return 0;
+    return (size_t)size;
+}
+
+/* How much of it is left when the log takes no more. */
+static size_t pass(struct process *process, size_t waiting) {
+    size_t passed = 0, piece;
+    while (passed < waiting && output_wait() && (piece = pass_piece(process)) > 0)
+        passed += piece;
+    return passed < waiting ? waiting - passed : 0;
+}
+
 void process_pass_errors(struct process *process) {
-    size_t passed = 0;
-    while (passed < PIPE_SIZE && pass_piece(process, &passed) && passed % PIPE_SIZE == 0)
-        ;
-    if (passed > 0 && !output_takes())
+    pass(process, bytes_waiting(process));
+    output_wait();
+    if (!output_takes())
+        watch_all();
+}
+
+void process_last_errors(struct process *process) {
+    size_t left = pass(process, bytes_waiting(process)), piece;
+    while (left > 0 && (piece = pass_piece(process)) > 0)
+        left -= piece < left ? piece : left;
+    output_wait();
+    loop_close(&process->errors);
+    if (!output_takes())
         watch_all();
 }
 
 static void errors_ready(struct source *source, uint32_t events) {
-    size_t passed = 0;
     (void)events;
-    pass_piece(CONTAINER(source, struct process, errors), &passed);
+    if (output_takes())
+        pass_piece(CONTAINER(source, struct process, errors));
     if (!output_takes())
         watch_all();
 }
@@ -126,10 +151,6 @@ int process_start(struct process *process, char **arguments, char **environment,
 void process_signal(const struct process *process, int signal) {
     if (process->pid > 0 && kill(-process->pid, signal) < 0)
         kill(process->pid, signal);
-}
-
-void process_close_errors(struct process *process) {
-    loop_close(&process->errors);
 }
 
 /* Its last line that is not empty. */

@@ -30,11 +30,13 @@ void process_keep_signals(const sigset_t *mask);
 int process_start(struct process *process, char **arguments, char **environment, const struct descriptor *descriptors);
 /* A signal to it and to all that it started in its group. */
 void process_signal(const struct process *process, int signal);
-/* Passes on what it wrote to stderr up to now: at most what a pipe holds, so that nobody can keep the client here. */
+/* Passes on what it wrote to stderr up to now, and waits a while for a log that is read slowly (output_wait). What is not
+   passed on then comes later. */
 void process_pass_errors(struct process *process);
+/* The same for one that has ended: what the log does not take is kept, then stderr is closed. */
+void process_last_errors(struct process *process);
 /* The log takes bytes again. */
 void process_errors_go_on(void);
-void process_close_errors(struct process *process);
 /* Writes how it ended, and its last line on stderr, as `exit status 1: Segmentation fault`. */
 void process_describe_end(const struct process *process, int status, struct buffer *text);
 

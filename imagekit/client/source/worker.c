@@ -172,7 +172,6 @@ static void clear(struct worker *worker) {
         worker_release(worker, worker->events);
     feed_close(worker);
     loop_close(&worker->frames);
-    process_close_errors(&worker->process);
     worker->state = WORKER_NONE;
     worker->queue = NULL;
     buffer_reset(&worker->in, KEEP);
@@ -184,7 +183,7 @@ static void clear(struct worker *worker) {
 void worker_bury(struct worker *worker) {
     struct client *client = worker->client;
     struct buffer message = {0};
-    process_pass_errors(&worker->process);
+    process_last_errors(&worker->process);
     if (buffer_size(&worker->wrong) > 0) {
         report_end(worker, SPAN("Runtime.WorkerProtocolError"), buffer_span(&worker->wrong));
     } else if (worker->state != WORKER_ENDING) {
