@@ -31,13 +31,14 @@ class Chronicle:
         self._listener.heard(happening)
 
     def line(self, source: str, text: str) -> None:
-        """A line of the log, from `function`, `extension` or `platform`."""
+        """A line of the log, or several, from `function`, `extension` or `platform`."""
         alone = next(iter(self.current.values())) if len(self.current) == 1 else None
         if alone is not None:
             alone.log(text)
         self._tell(source, text, alone.id if alone is not None else "")
         if source != "platform" and self.telemetry is not None and self.telemetry.is_heard:
-            self.telemetry.publish(source, text + "\n")
+            for line in text.split("\n"):
+                self.telemetry.publish(source, line + "\n")
 
     def init_begun(self, phase: str) -> None:
         """An init phase (`init` or, suppressed, `invoke`) begins."""

@@ -24,7 +24,7 @@ from imagekit.emulator.happenings import (
 from imagekit.emulator.invocation import FunctionError, Invocation
 from imagekit.emulator.keeper import Keeper, Opened
 from imagekit.emulator.life import Life, Place
-from imagekit.emulator.logs import LogPipe
+from imagekit.emulator.logs import Logs
 from imagekit.emulator.loop import Timer
 from imagekit.emulator.memory import Memory
 from imagekit.emulator.place import Function, runtime_start
@@ -62,8 +62,7 @@ class Environment:
         self.broken: ImagekitError | None = None
         self._chronicle = Chronicle(number, function.settings, function.world, function.listener)
         self._keeper = Keeper(loop, f"environment {number}")
-        self._logs = LogPipe(loop, lambda line: self._chronicle.line("function", line))
-        self._extension_logs = LogPipe(loop, lambda line: self._chronicle.line("extension", line))
+        self._logs = Logs(loop, self._chronicle.line)
         self._server: Server | None = None
         self._place: Place | None = None
         self._life: Life | None = None
@@ -137,7 +136,8 @@ class Environment:
         if self._life is None:
             self._take_down()
         elif not resetting:
-            self._life.stop("SPINDOWN", self._take_down)
+            life = self._life
+            self._logs.settle(lambda: life.stop("SPINDOWN", self._take_down), always=True)
 
     # The beginning.
 
@@ -158,8 +158,8 @@ class Environment:
             sandbox=opened.sandbox,
             runtime=runtime,
             extensions=function.extensions,
-            output=self._logs.write_end,
-            extensions_output=self._extension_logs.write_end,
+            output=self._logs.function.write_end,
+            extensions_output=self._logs.extensions.write_end,
             metadata_token=token,
         )
         self._memory = Memory(self._loop, self._keeper, opened.sandbox, self._sampled)
@@ -189,9 +189,11 @@ class Environment:
 
     def initialised(self, error: FunctionError | None) -> None:
         """The init phase, or a suppressed one, is over."""
+        if self.phase is Phase.CLOSING:
+            return
         seconds = self._loop.now() - self._since
         suppressed = self.phase is Phase.BUSY
-        self._drain()
+        self._logs.drain()
         self._chronicle.init_ended("invoke" if suppressed else _INIT, seconds, error)
         if suppressed:
             self._initialised_with_event(error)
@@ -218,13 +220,15 @@ class Environment:
 
     def failed(self, error: FunctionError) -> None:
         """A process ended, or gave up."""
+        if self.phase is Phase.CLOSING:
+            return
         running = tuple(self._invocations.values())
         self.phase = Phase.RESETTING
         for invocation in running:
             own = error.for_request(invocation.id)
             invocation.end(own, self._loop.now())
             self._conclude(invocation, own, self._changed)
-        self._reset("FAILURE")
+        self._logs.settle(lambda: self._reset("FAILURE"))
 
     def _initialised_with_event(self, error: FunctionError | None) -> None:
         if error:
@@ -256,7 +260,7 @@ class Environment:
     def _timed_out(self, invocation: Invocation) -> None:
         text = f"Task timed out after {self._settings.timeout:.2f} seconds"
         error = FunctionError.ended("Sandbox.Timedout", text, "timeout").for_request(invocation.id)
-        self._drain()
+        self._logs.drain()
         self._chronicle.line("platform", report.timed_out(invocation, self._settings, self._function.world.now()))
         if self._life is not None:
             self._life.drop(invocation)
@@ -277,19 +281,23 @@ class Environment:
 
     def _conclude(self, invocation: Invocation, error: FunctionError | None, then: Callable[[], None]) -> None:
         """Measure, report, and go on."""
+        if invocation.id not in self._timers:
+            return  # concluded before, while its log was still read; or given up
         self._cancel(invocation.id)
-        self._drain()
         seconds = self._loop.now() - invocation.begun
-        self._chronicle.runtime_done(invocation, error, seconds)
+
+        def settled() -> None:
+            self._chronicle.runtime_done(invocation, error, seconds)
+            if self._memory is None:
+                done()
+            else:
+                self._memory.measure(done)
 
         def done() -> None:
             self._report(invocation, error, seconds)
             then()
 
-        if self._memory is None:
-            done()
-        else:
-            self._memory.measure(done)
+        self._logs.settle(settled)
 
     def _report(self, invocation: Invocation, error: FunctionError | None, seconds: float) -> None:
         if self._invocations.pop(invocation.id, None) is None:
@@ -308,10 +316,6 @@ class Environment:
     def _sampled(self, peak: int) -> None:
         self._chronicle.hear(MemorySample(environment=self._number, at=self._function.world.now(), peak=peak))
 
-    def _drain(self) -> None:
-        self._logs.drain()
-        self._extension_logs.drain()
-
     # Resets and the end.
 
     def _reset(self, reason: str) -> None:
@@ -325,7 +329,7 @@ class Environment:
         self._life.stop(reason, self._reset_done)
 
     def _reset_done(self) -> None:
-        self._drain()
+        self._logs.drain()
         self._life = None
         self._chronicle.telemetry = None
         self._init = None
@@ -347,10 +351,10 @@ class Environment:
         for invocation in tuple(self._invocations.values()):
             error = FunctionError.ended("Sandbox.Failure", "the environment was closed").for_request(invocation.id)
             invocation.end(error, self._loop.now())
-            self._report(invocation, error, self._loop.now() - invocation.begun)
+            self._report(invocation, invocation.error, self._loop.now() - invocation.begun)
 
     def _take_down(self) -> None:
-        self._drain()
+        self._logs.drain()
         if self._server is not None:
             self._server.close()
         self._keeper.close(self._taken_down)
@@ -365,7 +369,6 @@ class Environment:
             return
         self.phase = Phase.CLOSED
         self._logs.close()
-        self._extension_logs.close()
         self._chronicle.hear(EnvironmentEnded(environment=self._number, at=self._function.world.now()))
         if self._closed:
             self._closed()

@@ -66,7 +66,10 @@ class InvocationEnded:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LogLine:
-    """A line of the log. `source` is `function`, `platform` (START, END, REPORT …) or `extension`."""
+    """A line of the log. `source` is `function`, `platform` (START, END, REPORT …) or `extension`.
+
+    Where a function writes much, `text` is many lines, with line feeds between them.
+    """
 
     environment: int
     at: float

@@ -147,7 +147,7 @@ class Invocation:
 
     def log(self, line: str) -> None:
         """Keep the end of the log."""
-        self._tail += line.encode("utf-8", "replace") + b"\n"
+        self._tail += line[-_TAIL:].encode("utf-8", "replace") + b"\n"
         if len(self._tail) > 2 * _TAIL:
             del self._tail[:-_TAIL]
 

@@ -41,7 +41,7 @@ class Heard:
         return [item for item in self.all if isinstance(item, kind)]
 
     def lines(self, source: str = "function") -> list[str]:
-        return [item.text for item in self.of(LogLine) if item.source == source]
+        return [line for item in self.of(LogLine) if item.source == source for line in item.text.split("\n")]
 
 
 class Local:

@@ -19,6 +19,7 @@ from imagekit.emulator.happenings import (
     EnvironmentStarted,
     InvocationBegun,
     InvocationEnded,
+    LogLine,
     MemorySample,
 )
 from imagekit.emulator.ports import Confines
@@ -67,6 +68,68 @@ def test_the_log_has_lambdas_lines_around_the_functions_own(local: Local) -> Non
     assert local.invoke().report.init_duration is None
     order = [item.text for item in local.heard.all if hasattr(item, "text")]
     assert order[:7] == ["loading", start, "one", "two", "no end", end, report]
+
+
+def test_what_is_written_while_an_event_ends_stands_before_its_end(local: Local) -> None:
+    local.script("""
+        begun, told = os.pipe()
+        event = take()
+        if os.fork() == 0:
+            for number in range(1000):
+                say(f"{number:07} " + "x" * 16375 + "\\n")
+                if number == 10:
+                    os.write(told, b"!")
+            os._exit(0)
+        os.read(begun, 1)
+        respond(event, b"{}")
+        take()
+    """)
+    outcome = local.invoke()
+    texts = "\n".join(item.text for item in local.heard.of(LogLine)).split("\n")
+    assert texts.index(f"END RequestId: {outcome.request_id}") == 1001
+    assert [int(line[:7]) for line in texts[1:1001]] == list(range(1000))
+
+
+def test_what_is_written_as_an_environment_ends_is_kept(local: Local) -> None:
+    local.script("""
+        event = take()
+        respond(event, b"{}")
+        api.head("GET", f"{RUNTIME}/invocation/next")
+        time.sleep(0.01)
+        for number in range(4000):
+            say(f"{number:07} " + "x" * 1015 + "\\n")
+        time.sleep(60)
+    """)
+    local.invoke()
+    local.function.close()
+    assert [int(line[:7]) for line in local.heard.lines()] == list(range(4000))
+
+
+def test_a_process_that_writes_for_ever_holds_up_neither_an_event_nor_the_end(local: Local) -> None:
+    local.script("""
+        import threading
+        def write():
+            while True:
+                say("x" * 99 + "\\n")
+        threading.Thread(target=write, daemon=True).start()
+        echo()
+    """)
+    assert local.answer(1) == 1
+    local.function.close()
+    assert set(local.heard.lines()[:1000]) == {"x" * 99}
+
+
+def test_a_large_log_is_told_of_in_many_lines_at_once(local: Local) -> None:
+    local.script("""
+        event = take()
+        for number in range(200):
+            say("".join(f"{number} {line}\\r\\n" for line in range(1000)))
+        respond(event, b"{}")
+        take()
+    """)
+    local.invoke()
+    assert local.heard.lines() == [f"{number} {line}" for number in range(200) for line in range(1000)]
+    assert len(local.heard.of(LogLine)) < 20_000
 
 
 def test_whoever_watches_hears_of_all(local: Local) -> None:

@@ -334,6 +334,11 @@ def test_what_comes_too_fast_is_left_out_but_for_what_is_rare(local: Local) -> N
     assert second["happenings"][-1]["at"] == 999.0
 
 
+def test_lines_that_come_at_once_are_kept_each_by_itself(local: Local) -> None:
+    _, second = served(Live("one"), lambda: [line(1, "one\ntwo\nthree")], local)
+    assert [item["text"] for item in second["happenings"]] == ["one", "two", "three"]
+
+
 def test_a_long_line_is_cut(local: Local) -> None:
     _, second = served(Live("one"), lambda: [line(1, "é" * (LARGEST_LINE + 5))], local)
     (found,) = second["happenings"]

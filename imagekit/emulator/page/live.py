@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from imagekit.emulator.connection import Exchange
@@ -41,7 +42,14 @@ class Live:
         return len(self._readers)
 
     def heard(self, happening: Happening) -> None:
-        """Keep it, and plan to tell it."""
+        """Keep it, and plan to tell it; lines of a log are kept each by itself."""
+        if isinstance(happening, LogLine) and "\n" in happening.text:
+            for line in happening.text.split("\n"):
+                self._keep(replace(happening, text=line))
+        else:
+            self._keep(happening)
+
+    def _keep(self, happening: Happening) -> None:
         numbered = self._history.add(happening)
         if not self._readers:
             return
