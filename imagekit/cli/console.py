@@ -75,4 +75,6 @@ class Console:
 
 def printable(text: str) -> str:
     """The text without control characters and marks that turn the writing direction; lines and tabs stay."""
+    if text.replace("\n", "").replace("\t", "").isprintable():
+        return text  # as nearly always: a mark at a time is too slow for a large log
     return "".join(mark if mark.isprintable() or mark in "\n\t" else "?" for mark in text)
