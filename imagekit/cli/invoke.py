@@ -44,7 +44,9 @@ def invoke(
             outcome = function.invoke(Event(payload=payload))
     sys.stdout.buffer.write(outcome.payload + (b"" if outcome.payload.endswith(b"\n") else b"\n"))
     if outcome.error:
-        raise FunctionFailed(f"the function failed: {outcome.error.type}")
+        timed_out = outcome.error.status == "timeout"
+        hint = f"it had {made.timeout:g} seconds; --timeout gives it more" if timed_out else ""
+        raise FunctionFailed(f"the function failed: {outcome.error.type}", hint=hint)
 
 
 class Shown:

@@ -96,6 +96,16 @@ def test_a_function_that_fails_is_exit_code_1(echo):
     assert "error: the function failed: Runtime." in outcome.err
 
 
+def test_a_function_that_takes_too_long_is_told_which_option_gives_it_more(echo):
+    for name, machine, forever in (("x86_64", X86_64, "ebfe"), ("arm64", ARM64, "00000014")):
+        program = cat(machine)
+        code = bytes.fromhex(forever).ljust(len(program) - 120, b"\0")  # a jump to itself, behind the same headers
+        (echo.folder / name / "cat").write_bytes(program[:120] + code)
+    outcome = echo.run("invoke", "--timeout", "0.3")
+    assert outcome.code == 1
+    assert "it had 0.3 seconds; --timeout gives it more" in outcome.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
