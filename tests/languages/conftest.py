@@ -12,7 +12,7 @@ from tests.client.workers import WORKERS
 from tests.support.frames import Driven
 from tests.support.runtime_api import lambda_environment
 
-#: A language, its handler's files by name, what `_HANDLER` says, and more variables.
+#: A language, its handler's files by name, what `_HANDLER` says, `stdout` as a descriptor, and more variables.
 Drive = Callable[..., Driven]
 
 
@@ -22,7 +22,9 @@ def drive(tmp_path: Path) -> Iterator[Drive]:
     rows = {row.name: row for row in WORKERS}
     with ExitStack() as stack:
 
-        def begin(name: str, files: Mapping[str, str], handler: str, **variables: str) -> Driven:
+        def begin(
+            name: str, files: Mapping[str, str], handler: str, *, stdout: int | None = None, **variables: str
+        ) -> Driven:
             worker, runtime, task = rows[name], tmp_path / "runtime", tmp_path / "task"
             runtime.mkdir()
             for path, text in files.items():
@@ -30,6 +32,7 @@ def drive(tmp_path: Path) -> Iterator[Drive]:
                 (task / path).write_text(text, encoding="utf-8")
             settings = {"LAMBDA_TASK_ROOT": str(task), "_HANDLER": handler}
             environment = {**lambda_environment("127.0.0.1:1"), **settings, **worker.environment, **variables}
-            return stack.enter_context(Driven(worker.install(runtime), environment, channel=worker.channel))
+            driven = Driven(worker.install(runtime), environment, channel=worker.channel, stdout=stdout)
+            return stack.enter_context(driven)
 
         yield begin

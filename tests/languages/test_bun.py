@@ -62,7 +62,8 @@ def test_what_nobody_catches_is_reported_and_ends_the_worker(drive: Drive) -> No
     };"""
     driven = drive("bun", {"index.ts": code}, "index.handler")
     assert driven.frame().type == "READY"
-    assert driven.ask("1", b"").fields == ("1", "Runtime.UnhandledPromiseRejection")
+    assert driven.ask("1", b"").type == "BYE"
+    assert driven.frame().fields == ("1", "Runtime.UnhandledPromiseRejection")
     assert driven.process.wait(10) == 1
 
 

@@ -142,7 +142,8 @@ def test_what_nobody_catches_is_reported_and_ends_the_worker(drive: Drive, code:
     driven = ready(
         drive, f"exports.handler = async () => {{ {code}; await new Promise((r) => setTimeout(r, 5000)); }};"
     )
-    report = driven.ask("1", b"")
+    assert driven.ask("1", b"").type == "BYE"
+    report = driven.frame()
     assert (report.type, report.fields) == ("ERR", ("1", type))
     assert "lost" in json.loads(report.body)["errorMessage"]
     assert driven.process.wait(10) == 1
@@ -257,3 +258,33 @@ def test_packages_with_native_code_are_the_images(tmp_path: Path, architecture: 
     (program,) = folder.glob("@esbuild/*/bin/esbuild")
     assert machine(program) == MACHINES[architecture]
     assert not (folder / "is-number").exists()
+
+
+@pytest.mark.parametrize("how", ["return 'done'", "throw new Error('done')"])
+def test_what_was_logged_is_out_before_the_answer(drive: Drive, how: str) -> None:
+    code = f"exports.handler = async () => {{ process.stdout.write('l'.repeat(300000)); {how}; }};"
+    reads, writes = os.pipe()
+    driven = drive("nodejs", {"index.js": code}, "index.handler", stdout=writes)
+    os.close(writes)
+    with open(reads, "rb", buffering=0) as log:
+        assert driven.frame().type == "READY"
+        driven.send(b"INVOKE 0 1\n")
+        assert driven.silent(0.3), "the answer came before what was logged"
+        left = 300_000
+        while left:
+            left -= len(log.read(65536))
+        assert b"done" in driven.frame().body
+
+
+def test_a_worker_that_ends_takes_no_more_events(drive: Drive) -> None:
+    driven = ready(drive, "exports.handler = () => { setTimeout(() => { throw new Error('late'); }, 20); return 1; };")
+    assert driven.ask("1", b"").body == b"1"
+    assert driven.frame().type == "BYE"
+    assert driven.process.wait(10) == 1
+
+
+@pytest.mark.parametrize("event", [b'"\xff"', b'"\xed\xa0\x80"', b'"\xc3"'])
+def test_an_event_that_is_no_utf_8_is_refused(drive: Drive, event: bytes) -> None:
+    driven = ready(drive, "exports.handler = (event) => event;")
+    assert driven.ask("1", event).fields == ("1", "Runtime.UnmarshalError")
+    assert driven.ask("2", '"\ufffd"'.encode()).body == '"\ufffd"'.encode()

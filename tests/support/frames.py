@@ -58,8 +58,16 @@ def invoke(id: str, body: bytes = b"{}", *more: str | None) -> Frame:
 class Driven:
     """A worker whose client is the test; use it as a context. Frames that are not frames fail the test."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], *, channel: str = "pipes") -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        channel: str = "pipes",
+        stdout: int | None = None,
+    ) -> None:
         self._command = command
+        self._stdout = stdout
         self._channel = channel
         self._environment = environment
         self._buffer = b""
@@ -79,6 +87,7 @@ class Driven:
             env={**os.environ, **self._environment, "IMAGEKIT_FDS": fds},
             pass_fds=given,
             stdin=subprocess.DEVNULL,
+            stdout=self._stdout,
             cwd=self._environment.get("LAMBDA_TASK_ROOT"),
         )
         for descriptor in set(given):

@@ -17,7 +17,7 @@ const socket = process.versions.bun ? net.connect({ fd }) : new net.Socket(optio
 
 /** Writes one frame; `sent` is called when the client has taken it. */
 function send(type, body, fields, sent) {
-  const head = `${type} ${Buffer.byteLength(body)} ${fields.join(' ')}\n`;
+  const head = `${[type, Buffer.byteLength(body), ...fields].join(' ')}\n`;
   if (typeof body === 'string') {
     socket.write(head + body, sent);
     return;

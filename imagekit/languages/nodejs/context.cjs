@@ -20,6 +20,13 @@ function parse(what, text) {
   }
 }
 
+/** An event's text. What is no UTF-8 would become U+FFFD, and no error of JSON. */
+function textOf(body) {
+  const text = body.toString();
+  if (!text.includes('\ufffd') || Buffer.from(text).equals(body)) return text;
+  throw new Fault('Runtime.UnmarshalError', 'the event is not UTF-8');
+}
+
 class Context {
   constructor([id, deadline, arn, trace, tenant, cognito, client]) {
     this.awsRequestId = id;
@@ -38,4 +45,4 @@ class Context {
   }
 }
 
-module.exports = { Context, parse };
+module.exports = { Context, parse, textOf };

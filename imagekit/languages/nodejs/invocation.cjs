@@ -3,6 +3,7 @@
 const { unescape } = require('querystring');
 const { Fault, describe, log } = require('./fault.cjs');
 const { send, socket } = require('./channel.cjs');
+const { logged } = require('./logs.cjs');
 
 const BINARY = 'application/octet-stream';
 const HTTP = 'application/vnd.awslambda.http-integration-response';
@@ -54,15 +55,17 @@ class Invocation {
     this.streams = true;
   }
 
-  end(type, body, field) {
+  async end(type, body, field) {
     if (!open.delete(this.id)) return;
+    const unwritten = logged();
+    if (unwritten) await unwritten; // the environment is frozen when the answer is out
     send(type, body, field ? [this.id, field] : [this.id]);
     keep();
   }
 
   endStream(contentType) {
     this.stream(contentType);
-    this.end('END', '');
+    return this.end('END', '');
   }
 
   /** Nothing is left that could bring the answer. */
@@ -72,7 +75,7 @@ class Invocation {
 
   fail(error) {
     log(error);
-    this.end(this.streams ? 'FAIL' : 'ERR', ...describe(error));
+    return this.end(this.streams ? 'FAIL' : 'ERR', ...describe(error));
   }
 
   async answer(value) {

@@ -2,15 +2,17 @@
 // imagekit's worker for Node.js, Deno and Bun: answers events with the handler's function.
 // `process.on('restore', hook)` is called, and waited for, after a SnapStart restore.
 const { receive, send, socket } = require('./channel.cjs');
-const { Context, parse } = require('./context.cjs');
+const { Context, parse, textOf } = require('./context.cjs');
 const { Fault, describe, log } = require('./fault.cjs');
 const { load } = require('./handler.cjs');
+const { logged } = require('./logs.cjs');
 const { Invocation, open } = require('./invocation.cjs');
 
 const env = process.env;
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
 const atOnce = Math.ceil((Number(env.AWS_LAMBDA_MAX_CONCURRENCY) || 1) / require('os').cpus().length);
 let handler; // once it is loaded
+let dying = false; // nothing is begun any more
 
 /** What the handler returns, or gives to its callback when it returns nothing, as AWS's own runtime has it. */
 function call(event, context, invocation) {
@@ -37,7 +39,7 @@ function call(event, context, invocation) {
 async function invoke(fields, body) {
   const invocation = new Invocation(fields[0], fields);
   try {
-    const event = parse('event', body.toString());
+    const event = parse('event', textOf(body));
     const context = new Context(invocation.fields);
     if (atOnce === 1) env._X_AMZN_TRACE_ID = context.xRayTraceId || ''; // one for all: only where events do not meet
     if (handler[STREAMING]) await require('./streaming.cjs').callStreaming(handler, event, context, invocation);
@@ -48,13 +50,17 @@ async function invoke(fields, body) {
 }
 
 /** Reports what nobody caught for all that has no answer yet, and ends. */
-function die(error) {
+async function die(error) {
   if (open.size === 0) log(error);
+  if (dying) return;
+  dying = true;
+  if (handler) send('BYE', '', []); // before the error, which makes room for another event
+  const reports = [...open.values()].map((invocation) => invocation.fail(error));
+  await Promise.all([...reports, logged()]);
   if (!handler) {
     const [body, type] = describe(error);
     send('INITERR', body, [type]);
   }
-  open.forEach((invocation) => invocation.fail(error));
   socket.on('finish', () => process.exit(1)); // the end of file goes with the last frame, so that no event comes
   socket.end();
 }
