@@ -47,7 +47,8 @@ def test_bytes_that_no_variable_holds_are_an_error_and_do_not_hang(drive: Drive)
     driven = drive("bash", handle("printf fine"), "app.handle")
     driven.frame()
     fields = (None,) * 6
-    assert driven.ask("1", b"a\0b", *fields, "text/plain").fields == ("1", "Runtime.UnmarshalError")
+    assert driven.ask("1", b"a\0b", *fields, "text/plain").type == "BYE"
+    assert driven.frame().fields == ("1", "Runtime.UnmarshalError")
     assert driven.process.wait(10) == 1
 
 
@@ -114,3 +115,16 @@ def test_after_a_restore_the_hook_runs(drive: Drive) -> None:
     driven.send(b"RESTORE 0\n")
     assert driven.frame().type == "READY"
     assert driven.ask("1", b"{}").body == b"1"
+
+
+def test_no_room_for_answers_is_a_failed_initialisation(drive: Drive) -> None:
+    report = drive("bash", handle("printf fine"), "app.handle", TMPDIR="/no/such/folder").frame()
+    assert (report.type, report.fields) == ("INITERR", ("Runtime.InitError",))
+    assert "/no/such/folder" in json.loads(report.body)["errorMessage"]
+
+
+@pytest.mark.parametrize("type", ["text/plain\r\nx: y", "é\t%41", "-", "a b"])
+def test_a_type_is_one_field_whatever_is_in_it(drive: Drive, type: str) -> None:
+    driven = drive("bash", handle("lambda_content_type=$1; printf x"), "app.handle")
+    driven.frame()
+    assert driven.ask("1", type.encode()).decoded(1) == type

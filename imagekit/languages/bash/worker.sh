@@ -28,10 +28,9 @@ lambda_remaining() {
 }
 
 lambda_stream() {
-    local type=${1:-application/octet-stream}
-    type=${type//%/%25}
+    _lambda_encode "${1:-application/octet-stream}"
     _lambda_streams=1
-    printf 'STREAM 0 %s %s\n' "$_lambda_id" "${type// /%20}" >&"$_lambda_out"
+    printf 'STREAM 0 %s %s\n' "$_lambda_id" "$_lambda_text" >&"$_lambda_out"
 }
 
 lambda_http() {
@@ -43,6 +42,24 @@ lambda_http() {
 lambda_write() {
     local LC_ALL=C
     printf 'DATA %d %s\n%s' "${#1}" "$_lambda_id" "$1" >&"$_lambda_out"
+}
+
+# A field of a frame, in _lambda_text: printable ASCII but % stands as it is.
+_lambda_encode() {
+    local LC_ALL=C rest=$1 char
+    _lambda_text=''
+    while [[ $rest ]]; do
+        char=${rest:0:1} rest=${rest:1}
+        if [[ $char != [[:graph:]] || $char == % ]]; then
+            printf -v char %d "'$char"
+            printf -v char '%%%02X' "$((char & 255))"
+        fi
+        _lambda_text+=$char
+    done
+    case $_lambda_text in
+        '') _lambda_text=- ;;
+        -) _lambda_text=%2D ;;
+    esac
 }
 
 # A JSON text, in _lambda_text: a subshell would be slow.
@@ -130,8 +147,9 @@ _lambda_read() {
 # before it ends at a NUL, so that the mark is not what follows when there are NULs in the answer; then its size is in
 # /proc.
 _lambda_answer() {
-    local LC_ALL=C mark="end of $_lambda_id" answer found size type=${lambda_content_type:--}
-    type=${type//%/%25} type=${type// /%20}
+    local LC_ALL=C mark="end of $_lambda_id" answer found size type
+    _lambda_encode "${lambda_content_type-}"
+    type=$_lambda_text
     printf '\0%s\0' "$mark"
     {
         IFS= read -r -d '' answer
@@ -183,7 +201,9 @@ elif [[ ! -f $_lambda_source || ! -r $_lambda_source ]]; then
     _lambda_stop Runtime.ImportModuleError "there is no readable file $_lambda_source"
 fi
 # A file without a name. It is written over, as cutting it off for every event would be slow on a disk.
-_lambda_file=$(mktemp) && exec {_lambda_descriptor}<>"$_lambda_file" && rm -f "$_lambda_file"
+_lambda_text=$(mktemp 2>&1) && _lambda_file=$_lambda_text && exec {_lambda_descriptor}<>"$_lambda_file" \
+    || _lambda_stop Runtime.InitError "there is no room for answers: $_lambda_text"
+rm -f "$_lambda_file"
 _lambda_file=/proc/self/fd/$_lambda_descriptor
 set -E
 trap '_lambda_failed "$LINENO"' ERR
@@ -201,6 +221,7 @@ while IFS=' ' read -r -u "$_lambda_in" _lambda_type _lambda_length _lambda_id _l
     _lambda_trace _lambda_tenant _lambda_cognito _lambda_client _lambda_content _; do
     _lambda_stack='' _lambda_calls='' _lambda_outer='' _lambda_failure=() _lambda_streams='' lambda_content_type=''
     if ! _lambda_read "$_lambda_length" "$_lambda_content"; then
+        printf 'BYE 0\n' >&"$_lambda_out" # before the error, which makes room for another event
         _lambda_fail ERR "$_lambda_id" Runtime.UnmarshalError 'the event has NUL bytes, which a shell cannot hold'
         exit 1 # what is left of it could be taken for frames
     elif [[ $_lambda_type == INVOKE ]]; then
