@@ -87,3 +87,18 @@ def test_after_a_restore_the_hook_runs(drive: Drive) -> None:
     driven.send(b"RESTORE 0\n")
     assert driven.frame().type == "READY"
     assert driven.ask("1", b"{}").body == b"1"
+
+
+@pytest.mark.parametrize("type", ["text/plain\r\nx: y", "é\t%41", "-", "text/html; charset=utf-8"])
+def test_a_type_is_one_field_whatever_is_in_it(drive: Drive, type: str) -> None:
+    driven = drive("tcl", handle("return -content_type [lambda::decode $event] x"), "app.handle")
+    driven.frame()
+    assert driven.ask("1", json.dumps(type).encode()).decoded(1) == type
+
+
+@pytest.mark.parametrize("event", [b'"\xff"', b'"\xed\xa0\x80"', b'"\xc3"', b'"\xc1\x81"'])
+def test_an_event_that_is_no_utf_8_is_refused(drive: Drive, event: bytes) -> None:
+    driven = drive("tcl", handle("return $event"), "app.handle")
+    driven.frame()
+    assert driven.ask("1", event).fields == ("1", "Runtime.UnmarshalError")
+    assert driven.ask("2", '"é😀"'.encode()).body == '"é😀"'.encode()

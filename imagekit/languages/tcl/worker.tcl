@@ -98,15 +98,38 @@ proc lambda::Field {text} {
     return [encoding convertfrom utf-8 [subst -nocommands -novariables $text]]
 }
 
+# A text as a field of a frame: printable ASCII but % stands as it is.
+proc lambda::Encoded {text} {
+    if {$text eq ""} { return "-" }
+    if {$text eq "-"} { return "%2D" }
+    set field ""
+    foreach byte [split [encoding convertto utf-8 $text] ""] {
+        if {![regexp {[!-$&-~]} $byte]} { set byte [format %%%02X [scan $byte %c]] }
+        append field $byte
+    }
+    return $field
+}
+
+# An event's text. Bytes that are no UTF-8 would become letters, halves of surrogate pairs (ED A0 80 to ED BF BF) too.
+proc lambda::Decoded {body} {
+    if {$body eq ""} { return null }
+    if {[catch { encoding convertfrom utf-8 $body } text] || [regexp {\xED[\xA0-\xBF]} $body]
+            || [encoding convertto utf-8 $text] ne $body} {
+        Fault Runtime.UnmarshalError "the event is not UTF-8"
+    }
+    return $text
+}
+
 proc lambda::Bytes {text} {
     if {[regexp {[^\u0000-\u00ff]} $text]} { set text [encoding convertto utf-8 $text] }
     return $text
 }
 
 # The coroutine of an event: every yield in the handler is a piece of the answer.
-proc lambda::Event {handler event context} {
+proc lambda::Event {handler body context} {
     variable decoded
     variable code [catch {
+        set event [Decoded $body]
         if {[catch {decode $event} value]} { Fault Runtime.UnmarshalError "the event is not JSON: $value" }
         set decoded [list $event $value]
         $handler $event $context
@@ -120,12 +143,10 @@ proc lambda::Invoke {handler body id args} {
     variable decoded {}
     variable code
     lassign [lmap field $args { Field $field }] deadline arn trace tenant identity client
-    # Not with expr, which would make 1.0 of 1.00.
-    if {$body eq ""} { set event null } else { set event [encoding convertfrom utf-8 $body] }
     if {$trace eq ""} { unset -nocomplain ::env(_X_AMZN_TRACE_ID) } else { set ::env(_X_AMZN_TRACE_ID) $trace }
     set context [dict create aws_request_id [Field $id] deadline_ms $deadline invoked_function_arn $arn \
         trace_id $trace tenant_id $tenant identity $identity client_context $client {*}$lambda::environment]
-    set piece [coroutine Step Event $handler $event $context]
+    set piece [coroutine Step Event $handler $body $context]
     for {set streams 0} {[info commands [namespace current]::Step] ne ""} {set piece [Step]} {
         if {!$streams} { Send STREAM "" $id $type }
         set streams 1
@@ -134,7 +155,9 @@ proc lambda::Invoke {handler body id args} {
     lassign $ended result options
     if {$code == 1} { return [Fail [expr {$streams ? "FAIL" : "ERR"}] $result $options $id] }
     if {$streams} { return [Send END "" $id] }
-    if {[dict exists $options -content_type]} { return [Send OK [Bytes $result] $id [dict get $options -content_type]] }
+    if {[dict exists $options -content_type]} {
+        return [Send OK [Bytes $result] $id [Encoded [dict get $options -content_type]]]
+    }
     if {$result eq ""} { set result null }
     Send OK [encoding convertto utf-8 $result] $id
 }
