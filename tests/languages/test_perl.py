@@ -95,3 +95,25 @@ def test_after_a_restore_the_hook_runs_and_numbers_are_drawn_anew(drive: Drive, 
         driven.send(b"RESTORE 0\n")
         assert driven.frame().type == "READY"
     assert json.loads(driven.ask("1", b"{}").body) == ([1, "anew"] if restored else [0, "as before"])
+
+
+@pytest.mark.parametrize("value", ["9**9**9", "-9**9**9", "{a => [1, 9**9**9]}", "9**9**9 / 9**9**9"])
+def test_a_number_that_json_has_not_is_no_answer(drive: Drive, value: str) -> None:
+    driven = drive("perl", {"app.pl": f"sub handle {{ return {value} }}\n1;\n"}, "app.handle")
+    driven.frame()
+    assert driven.ask("1", b"{}").fields == ("1", "Runtime.MarshalError")
+
+
+def test_a_text_that_looks_like_such_a_number_is_an_answer(drive: Drive) -> None:
+    driven = drive("perl", {"app.pl": "sub handle { return [$_[0], 'a\"inf'] }\n1;\n"}, "app.handle")
+    driven.frame()
+    assert json.loads(driven.ask("1", b'":inf, NaN"').body) == [":inf, NaN", 'a"inf']
+
+
+def test_a_handlers_own_separators_do_no_harm(drive: Drive, capfd: pytest.CaptureFixture[str]) -> None:
+    code = "$/ = undef; $\\ = 'END'; $, = ','; $\" = '+';\nsub handle { die \"bad\\n\" if $_[0]; return 'fine' }\n1;\n"
+    driven = drive("perl", {"app.pl": code}, "app.handle")
+    driven.frame()
+    assert [driven.ask(str(turn), b"0", "1").body for turn in range(2)] == [b'"fine"'] * 2
+    assert json.loads(driven.ask("3", b"1", "1").body)["errorMessage"] == "bad"
+    assert capfd.readouterr().err.splitlines()[0] == "Error: bad"

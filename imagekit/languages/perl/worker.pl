@@ -92,7 +92,7 @@ sub stream {
     answer('STREAM', '', $id, "application/$type");
     eval {
         for (; defined $piece; $piece = $next->()) {
-            answer('DATA', ref $piece ? $json->encode($piece) . "\0" x 8 : $piece, $id);
+            answer('DATA', ref $piece ? json(MarshalError => encode => $piece) . "\0" x 8 : $piece, $id);
         }
         answer('END', '', $id);
         1;
@@ -102,6 +102,10 @@ sub stream {
 sub json {
     my ($type, $call, $value) = @_;
     my $made = eval { [$json->$call($value)] } or fault("Runtime.$type", "$call: " . $@ =~ s/ at \S+ line \d+\.\n//r);
+    # RFC 8259, section 6, has no infinity and no NaN; codecs write them without quotes.
+    fault("Runtime.$type", "$call: JSON has no infinity and no NaN")
+        if $call eq 'encode' && $made->[0] =~ /(?:^|[\[:,])-?(?:inf|nan)/i
+        && $made->[0] =~ s/\\.//gr =~ s/"[^"]*"//gr =~ /inf|nan/i;
     return $made->[0];
 }
 
@@ -135,10 +139,16 @@ open $in, '<&=', $fds[0] and open $out, '>&=', $fds[1] or die "descriptors @fds:
 for my $codec (qw(Cpanel::JSON::XS JSON::XS JSON::PP)) {    # the last one comes with Perl
     last if $json = eval "require $codec" && $codec->new->utf8->allow_nonref->convert_blessed;
 }
+$json->stringify_infnan(2) if $json->can('stringify_infnan');    # else null
 my $handler = eval { handler() } or fail('INITERR', $@), exit 1;
 answer('READY', '');
-while (defined(my $line = readline $in)) {
-    chomp $line;
+sub header {
+    local $/ = "\n";
+    my $line = readline $in;
+    chomp $line if defined $line;
+    return $line;
+}
+while (defined(my $line = header())) {
     $. = 0;    # messages of errors shall not end in "<$in> line 1"
     my ($type, $length, @fields) = split / /, $line;
     my $body = '';
