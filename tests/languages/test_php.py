@@ -29,10 +29,11 @@ def test_a_file_without_function_or_callable_is_no_handler(drive: Drive) -> None
     assert (report.type, report.fields) == ("INITERR", ("Runtime.HandlerNotFound",))
 
 
-def test_a_file_that_is_no_php_is_a_failed_initialisation(drive: Drive) -> None:
+def test_a_file_that_is_no_php_is_a_failed_initialisation(drive: Drive, capfd: pytest.CaptureFixture[str]) -> None:
     report = drive("php", {"app.php": "<?php function ("}, "app.handle").frame()
-    assert report.type == "INITERR"
-    assert json.loads(report.body)["errorType"] == "ParseError"
+    assert (report.type, report.fields) == ("INITERR", ("Runtime.UserCodeSyntaxError",))
+    assert json.loads(report.body)["errorMessage"].endswith("app.php on line 1")
+    assert "app.php on line 1" in capfd.readouterr().err
 
 
 def test_a_static_method_may_be_the_handler(drive: Drive) -> None:
