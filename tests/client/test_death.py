@@ -32,7 +32,7 @@ def _soon(milliseconds: int) -> int:
     ("script", "words"),
     [
         pytest.param('sys.stderr.write("first\\ncannot go on\\n")\nsys.exit(3)', ["3", "cannot go on"], id="exit 3"),
-        pytest.param("sys.exit(0)", ["0"], id="exit 0"),
+        pytest.param("sys.exit(0)", ["ended before READY (exit status 0)"], id="exit 0"),
         pytest.param('raise ValueError("no such thing")', ["1", "ValueError: no such thing"], id="throws"),
         pytest.param("os.kill(os.getpid(), signal.SIGKILL)", ["killed"], id="SIGKILL"),
         pytest.param("os.kill(os.getpid(), signal.SIGSEGV)", ["segmentation fault"], id="SIGSEGV"),
@@ -50,6 +50,20 @@ def test_a_worker_that_dies_before_ready_is_reported(client: Client, script: str
         assert word in report.json["errorMessage"].lower() or word in report.json["errorMessage"]
     assert client.api.of_kind("next") == []
     client.told()
+
+
+@pytest.mark.parametrize("mode", ["worker", "per_event", "command"])
+def test_a_program_whose_interpreter_is_missing_is_not_called_missing(client: Client, mode: str) -> None:
+    client.may_lose = True
+    program = client.folder / "program"
+    program.write_text("#!/nothing/there\n")
+    program.chmod(0o755)
+    client.start([str(program)], mode=mode)
+    if mode == "per_event":
+        assert "interpreter" in client.ask().json["errorMessage"]
+    else:
+        assert client.wait() == 1
+    client.told(str(program), "its interpreter (the #! line) or its loader is missing")
 
 
 @pytest.mark.parametrize("command", ["/nothing/there", "/etc/passwd", "/etc"])

@@ -130,13 +130,16 @@ def test_an_output_that_is_too_large_is_an_error(client: Client, size: int) -> N
         return
     assert answer.kind == "error"
     assert answer.header(_TYPE) == "Function.ResponseSizeTooLarge"
+    assert f"({size} bytes)" in answer.json["errorMessage"]
     client.told(answer.id)
     client.serves(b"print(1)")
 
 
 def test_an_endless_output_is_an_error(client: Client) -> None:
     client.start([need("yes")], mode="per_event")
-    assert client.ask().header(_TYPE) == "Function.ResponseSizeTooLarge"
+    answer = client.ask()
+    assert answer.header(_TYPE) == "Function.ResponseSizeTooLarge"
+    assert "(more than 67" in answer.json["errorMessage"]
     client.told()
     assert client.is_alone()
     client.api.wait_idle()

@@ -70,7 +70,10 @@ struct worker {
     unsigned taken;     /* how many it has */
     unsigned abandoned; /* how many of these were given up */
     bool said_ready;    /* since its start */
+    bool leaving;       /* it said BYE: no more events, and another worker has its place */
     uint64_t served;
+    uint64_t fed;       /* bytes of frames that were written for it */
+    bool unheard;       /* it has ended and read none of them */
     struct invocation *events; /* that it has, through next_of_worker */
     struct buffer given_up; /* ids of events that were given up while others went on, each with a space behind it */
 
@@ -84,7 +87,7 @@ struct worker {
     struct frame frame;
     bool in_frame;   /* its line was read, its body not all */
     bool stream_due; /* a stream that begins when the event is complete */
-    uint64_t left; /* of the body of the frame */
+    uint64_t left; /* of the body of the frame; in per_event: how large the answer is by now */
     enum sink sink;
     struct invocation *answered; /* whom the frame is about; NULL: nobody */
     struct buffer text;          /* the body of INITERR and FAIL */
@@ -120,6 +123,7 @@ struct client {
     unsigned waiting_count, asking;
     struct worker *workers;
     unsigned worker_limit, worker_wanted;
+    unsigned worker_slots; /* twice the limit: workers that said BYE have their successors beside them */
     unsigned failed_starts; /* in a row */
     struct timer patience;
 };

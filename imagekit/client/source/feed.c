@@ -4,6 +4,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -15,9 +16,11 @@ enum progress { BLOCKED, DONE, WAITING };
 static size_t write_parts(struct worker *worker, struct span line, struct span body) {
     struct iovec parts[] = {{(void *)(uintptr_t)line.at, line.size}, {(void *)(uintptr_t)body.at, body.size}};
     ssize_t written = writev(worker->feed.fd, parts, body.size > 0 ? 2 : 1);
+    worker->fed += written > 0 ? (uint64_t)written : 0;
     if (written >= 0)
         return (size_t)written;
     if (errno != EAGAIN && errno != EINTR) {
+        feed_look(worker);
         feed_close(worker);
         worker_channel_closed(worker);
     }
@@ -108,6 +111,16 @@ void feed_detach(struct worker *worker, struct invocation *invocation) {
         buffer_add(&worker->due, invocation_body(invocation));
     }
     leave_queue(worker, invocation);
+}
+
+/* Of a pipe, both ends know what is in it. A socket's end is seen by who reads it (listen.c). */
+void feed_look(struct worker *worker) {
+    int unread = 0;
+    if (worker->fed == 0)
+        worker->unheard = true;
+    if (worker->feed.fd < 0 || worker->client->configuration.socket || ioctl(worker->feed.fd, FIONREAD, &unread) < 0)
+        return;
+    worker->unheard = unread >= 0 && (uint64_t)unread == worker->fed;
 }
 
 void feed_close(struct worker *worker) {

@@ -13,6 +13,8 @@ void feed_run(struct worker *worker);
 /* The event was answered: what the worker has not taken of it, it still gets, since it was announced; but the invocation
    is free for the next event. */
 void feed_detach(struct worker *worker, struct invocation *invocation);
+/* Nobody reads any more: finds out whether the worker has ended without reading a byte. */
+void feed_look(struct worker *worker);
 /* End of file, and nothing of what was to come. */
 void feed_close(struct worker *worker);
 void feed_ready(struct source *source, uint32_t events);

@@ -8,6 +8,7 @@ static enum frame_type type_of(struct span name) {
         {SPAN("OK"), FRAME_OK},         {SPAN("DATA"), FRAME_DATA}, {SPAN("ERR"), FRAME_ERR},
         {SPAN("STREAM"), FRAME_STREAM}, {SPAN("END"), FRAME_END},   {SPAN("FAIL"), FRAME_FAIL},
         {SPAN("READY"), FRAME_READY},   {SPAN("INITERR"), FRAME_INITERR},
+        {SPAN("BYE"), FRAME_BYE},
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (span_equal(name, types[i].name))

@@ -10,6 +10,7 @@ enum frame_type {
     FRAME_OTHER, /* a type that this client does not know: skipped */
     FRAME_READY,
     FRAME_INITERR,
+    FRAME_BYE,
     FRAME_OK,
     FRAME_ERR,
     FRAME_STREAM,

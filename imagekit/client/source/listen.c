@@ -35,6 +35,8 @@ static enum reading read_some(struct worker *worker) {
     ssize_t got = read(worker->frames.fd, at, wanted);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return READ_NOTHING;
+    if (got < 0 && errno == ECONNRESET && worker->capacity <= 1 && worker->served == 0)
+        worker->unheard = true; /* a socket that was closed with something unread in it (unix(7)) */
     if (got <= 0)
         return READ_END;
     to->end += (size_t)got;

@@ -97,6 +97,7 @@ static void read_environment(void) {
     client.concurrency = number_in("AWS_LAMBDA_MAX_CONCURRENCY", 1, MOST_EVENTS);
     client.snap_start = variable_is("AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start");
     client.worker_limit = most_workers();
+    client.worker_slots = client.worker_limit * (client.configuration.mode == MODE_WORKER ? 2 : 1);
 }
 
 static void set_variables(int count, char **arguments) {
@@ -125,7 +126,7 @@ _Noreturn static void become_command(void) {
     if (client.directory_error != 0)
         log_fatal("cannot enter %s: %s", client.directory, strerror(client.directory_error));
     execve(arguments[0], arguments, environ);
-    log_fatal("cannot start %s: %s", arguments[0], strerror(errno));
+    log_fatal("cannot start %s: %s", arguments[0], process_start_error(arguments[0], errno));
 }
 
 static void find_runtime_api(void) {

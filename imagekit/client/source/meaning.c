@@ -96,6 +96,13 @@ static void say_ready(struct worker *worker) {
     pool_worker_ready(worker);
 }
 
+static void say_bye(struct worker *worker) {
+    if (worker->state == WORKER_STARTING)
+        worker_protocol_error(worker, "the worker said BYE before READY", (struct span){0});
+    else if (worker->state == WORKER_READY)
+        worker_leave(worker);
+}
+
 void meaning_begin(struct worker *worker) {
     enum frame_type type = worker->frame.type;
     struct span field = type == FRAME_INITERR ? worker->frame.first : worker->frame.second; /* it is about no id */
@@ -107,6 +114,8 @@ void meaning_begin(struct worker *worker) {
     buffer_reset(&worker->text, TEXT_KEPT);
     if (type == FRAME_READY)
         say_ready(worker);
+    if (type == FRAME_BYE)
+        say_bye(worker);
     if (type < FRAME_OK)
         return;
     worker->answered = worker->state == WORKER_ENDING ? NULL : find(worker, worker->frame.first);
@@ -160,7 +169,7 @@ static void finish_answer(struct worker *worker, struct invocation *invocation, 
     switch (worker->frame.type) {
     case FRAME_OK:
         if (worker->frame.size > API_ANSWER_LIMIT)
-            reply_too_large(invocation, worker->frame.size);
+            reply_too_large(invocation, "", worker->frame.size);
         else
             reply_response(invocation, content_type(worker, field), body);
         break;
@@ -177,6 +186,7 @@ static void finish_answer(struct worker *worker, struct invocation *invocation, 
     case FRAME_DATA:
     case FRAME_READY:
     case FRAME_INITERR:
+    case FRAME_BYE:
     case FRAME_OTHER:
         break;
     }

@@ -19,7 +19,7 @@
 
 extern char **environ;
 
-enum { READ_SIZE = 64 << 10, LAST_READS = 256 };
+enum { READ_SIZE = 64 << 10, LAST_READS = 256, COUNTED_LIMIT = 64 << 20 };
 
 /* The variables that are an event's own: what is there of an earlier one, or of the client's environment, does not count. */
 static const struct {
@@ -105,11 +105,21 @@ static int make_stdin(struct invocation *invocation) {
 
 /* It answers no more; its end is waited for. */
 static void kill_for_size(struct worker *worker) {
-    struct invocation *invocation = worker->answered;
     worker->state = WORKER_ENDING;
     loop_close(&worker->frames);
     process_signal(&worker->process, SIGKILL);
-    reply_too_large(invocation, buffer_size(&invocation->reply));
+    reply_too_large(worker->answered, "more than ", worker->left);
+}
+
+/* An answer that is too large is only counted, so that its size can be told. */
+static void count(struct worker *worker, size_t more) {
+    struct buffer *reply = &worker->answered->reply;
+    worker->left += more;
+    if (worker->left <= API_ANSWER_LIMIT)
+        return;
+    buffer_reset(reply, READ_SIZE);
+    if (worker->left > COUNTED_LIMIT)
+        kill_for_size(worker);
 }
 
 static bool read_stdout(struct worker *worker) {
@@ -122,8 +132,8 @@ static bool read_stdout(struct worker *worker) {
     buffer_reset(&ignored, 0);
     if (got == 0)
         loop_close(&worker->frames);
-    if (got > 0 && invocation != NULL && buffer_size(to) > API_ANSWER_LIMIT)
-        kill_for_size(worker);
+    if (got > 0 && invocation != NULL)
+        count(worker, (size_t)got);
     return got > 0;
 }
 
@@ -133,11 +143,12 @@ static void stdout_ready(struct source *source, uint32_t events) {
 }
 
 static void cannot_start(struct worker *worker, struct invocation *invocation, int error) {
+    const char *program = worker->client->configuration.arguments[0];
     struct buffer message = {0};
     buffer_add(&message, SPAN("cannot start "));
-    buffer_add(&message, span_of(worker->client->configuration.arguments[0]));
+    buffer_add(&message, span_of(program));
     buffer_add(&message, SPAN(": "));
-    buffer_add(&message, span_of(strerror(error)));
+    buffer_add(&message, span_of(process_start_error(program, error)));
     log_line(LOG_ERROR, invocation_id(invocation), "%.*s", PRINTED(buffer_span(&message)));
     reply_message(invocation, SPAN("Runtime.InvalidEntrypoint"), buffer_span(&message));
     buffer_reset(&message, 0);
@@ -162,6 +173,7 @@ void per_event_start(struct worker *worker, struct invocation *invocation) {
     }
     fcntl(output[0], F_SETFL, O_NONBLOCK);
     worker->answered = invocation;
+    worker->left = 0;
     worker->frames = (struct source){.fd = output[0], .ready = stdout_ready};
     loop_watch(&worker->frames, EPOLLIN);
 }
@@ -183,7 +195,9 @@ void per_event_ended(struct worker *worker) {
     struct invocation *invocation = worker->answered;
     worker->state = WORKER_READY;
     worker->dead = false;
-    if (invocation != NULL && worker->status == 0)
+    if (invocation != NULL && worker->left > API_ANSWER_LIMIT)
+        reply_too_large(invocation, "", worker->left);
+    else if (invocation != NULL && worker->status == 0)
         reply_response(invocation, worker->client->content_type, (struct span){0});
     else if (invocation != NULL)
         report_failure(worker, invocation);

@@ -15,7 +15,7 @@ enum { LEAVE_MILLISECONDS = 2000, FAILED_STARTS = 2 };
 /* A descriptor for each connection and a few for each worker may be more than the 1,024 that a process usually has. */
 static void raise_descriptor_limit(const struct client *client) {
     struct rlimit limit;
-    rlim_t wanted = client->concurrency + (rlim_t)client->worker_limit * 4 + 64;
+    rlim_t wanted = client->concurrency + (rlim_t)client->worker_slots * 4 + 64;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
         return;
     limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
@@ -25,12 +25,12 @@ static void raise_descriptor_limit(const struct client *client) {
 void pool_open(struct client *client) {
     raise_descriptor_limit(client);
     client->invocations = calloc(client->concurrency, sizeof *client->invocations);
-    client->workers = calloc(client->worker_limit, sizeof *client->workers);
+    client->workers = calloc(client->worker_slots, sizeof *client->workers);
     if (client->invocations == NULL || client->workers == NULL)
         log_fatal("no memory for %u events at once", client->concurrency);
     for (unsigned i = client->concurrency; i-- > 0;)
         invocation_open(client, &client->invocations[i]);
-    for (unsigned i = 0; i < client->worker_limit; i++)
+    for (unsigned i = 0; i < client->worker_slots; i++)
         worker_open(client, &client->workers[i]);
     client->worker_wanted = 1;
 }
@@ -39,14 +39,14 @@ void pool_open(struct client *client) {
 static unsigned room_in(const struct worker *worker) {
     if (output_is_full())
         return 0;
-    return worker->state == WORKER_READY && !worker->dead ? worker->capacity - worker->taken : 0;
+    return worker->state == WORKER_READY && !worker->dead && !worker->leaving ? worker->capacity - worker->taken : 0;
 }
 
 /* The one with the most room, so that work is spread. */
 struct worker *pool_free_worker(struct client *client) {
     struct worker *best = NULL;
     unsigned most = 0;
-    for (unsigned i = 0; i < client->worker_wanted; i++) {
+    for (unsigned i = 0; i < client->worker_slots; i++) {
         if (room_in(&client->workers[i]) > most) {
             best = &client->workers[i];
             most = room_in(best);
@@ -57,7 +57,7 @@ struct worker *pool_free_worker(struct client *client) {
 
 static unsigned room(const struct client *client) {
     unsigned sum = 0;
-    for (unsigned i = 0; i < client->worker_wanted; i++)
+    for (unsigned i = 0; i < client->worker_slots; i++)
         sum += room_in(&client->workers[i]);
     return sum;
 }
@@ -94,17 +94,33 @@ static void give_waiting(struct client *client) {
     }
 }
 
+/* Those that said BYE are not counted. */
+static unsigned staying(const struct client *client) {
+    unsigned sum = 0;
+    for (unsigned i = 0; i < client->worker_slots; i++)
+        sum += client->workers[i].state != WORKER_NONE && !client->workers[i].leaving;
+    return sum;
+}
+
+static struct worker *free_slot(struct client *client) {
+    for (unsigned i = 0; i < client->worker_slots; i++)
+        if (client->workers[i].state == WORKER_NONE)
+            return &client->workers[i];
+    return NULL;
+}
+
 static void start_missing(struct client *client) {
-    for (unsigned i = 0; i < client->worker_wanted; i++)
-        while (client->workers[i].state == WORKER_NONE && client->stage <= STAGE_SERVING)
-            worker_start(&client->workers[i]);
+    struct worker *slot;
+    while (client->stage <= STAGE_SERVING && staying(client) < client->worker_wanted &&
+           (slot = free_slot(client)) != NULL)
+        worker_start(slot);
 }
 
 static bool all_ready(const struct client *client) {
-    for (unsigned i = 0; i < client->worker_wanted; i++)
-        if (client->workers[i].state != WORKER_READY)
-            return false;
-    return true;
+    unsigned ready = 0;
+    for (unsigned i = 0; i < client->worker_slots; i++)
+        ready += client->workers[i].state == WORKER_READY && !client->workers[i].leaving;
+    return ready >= client->worker_wanted;
 }
 
 /* A snapshot is taken when all is ready, so that nothing has to start after a restore. */

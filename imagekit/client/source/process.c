@@ -148,6 +148,12 @@ int process_start(struct process *process, char **arguments, char **environment,
     return 0;
 }
 
+const char *process_start_error(const char *program, int error) {
+    if (error == ENOENT && access(program, F_OK) == 0)
+        return "it is there, but its interpreter (the #! line) or its loader is missing";
+    return strerror(error);
+}
+
 void process_signal(const struct process *process, int signal) {
     if (process->pid > 0 && kill(-process->pid, signal) < 0)
         kill(process->pid, signal);

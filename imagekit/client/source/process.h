@@ -28,6 +28,8 @@ struct descriptor {
 void process_keep_signals(const sigset_t *mask);
 /* Starts it in a process group of its own; stderr goes through the client, stdin is /dev/null unless said. 0, or errno. */
 int process_start(struct process *process, char **arguments, char **environment, const struct descriptor *descriptors);
+/* Why it was not started: a program that is there, but has no interpreter or loader, is not found either (execve(2)). */
+const char *process_start_error(const char *program, int error);
 /* A signal to it and to all that it started in its group. */
 void process_signal(const struct process *process, int signal);
 /* Passes on what it wrote to stderr up to now, and waits a while for a log that is read slowly (output_wait). What is not

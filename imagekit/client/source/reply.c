@@ -109,11 +109,11 @@ void reply_message(struct invocation *invocation, struct span type, struct span 
     buffer_reset(&body, 0);
 }
 
-void reply_too_large(struct invocation *invocation, uint64_t size) {
+void reply_too_large(struct invocation *invocation, const char *about, uint64_t size) {
     char text[128];
     int length = snprintf(text, sizeof text,
-                          "Response payload size (%llu bytes) exceeded maximum allowed payload size (%d bytes).",
-                          (unsigned long long)size, API_ANSWER_LIMIT);
+                          "Response payload size (%s%llu bytes) exceeded maximum allowed payload size (%d bytes).",
+                          about, (unsigned long long)size, API_ANSWER_LIMIT);
     struct span message = {text, (size_t)length};
     log_line(LOG_ERROR, invocation_id(invocation), "%.*s", PRINTED(message));
     reply_message(invocation, SPAN("Function.ResponseSizeTooLarge"), message);

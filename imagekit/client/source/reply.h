@@ -20,7 +20,7 @@ void reply_received(struct invocation *invocation);
 void reply_connection_ended(struct invocation *invocation);
 /* The type if it is one that Lambda takes, else Function.Unknown. */
 struct span reply_type(struct span type);
-/* Logs that an answer is too large, and reports it. */
-void reply_too_large(struct invocation *invocation, uint64_t size);
+/* Logs that an answer is too large, and reports it; `about` is put before its size. */
+void reply_too_large(struct invocation *invocation, const char *about, uint64_t size);
 
 #endif

@@ -13,7 +13,7 @@ static struct client *owner;
 static struct source source;
 
 static bool all_ended(void) {
-    for (unsigned i = 0; i < owner->worker_limit; i++)
+    for (unsigned i = 0; i < owner->worker_slots; i++)
         if (owner->workers[i].process.pid > 0)
             return false;
     return true;
@@ -21,7 +21,7 @@ static bool all_ended(void) {
 
 /* Workers are the client's children; without a worker it goes at once. */
 static void kill_all(void) {
-    for (unsigned i = 0; i < owner->worker_limit; i++)
+    for (unsigned i = 0; i < owner->worker_slots; i++)
         process_signal(&owner->workers[i].process, SIGKILL);
 }
 
@@ -29,7 +29,7 @@ static void begin_to_end(void) {
     if (owner->stage == STAGE_ENDING)
         return;
     owner->stage = STAGE_ENDING;
-    for (unsigned i = 0; i < owner->worker_limit; i++)
+    for (unsigned i = 0; i < owner->worker_slots; i++)
         if (owner->workers[i].process.pid > 0)
             worker_ask_to_end(&owner->workers[i]);
 }

@@ -23,24 +23,25 @@ void worker_open(struct client *client, struct worker *worker) {
     worker->feed.fd = worker->frames.fd = worker->process.errors.fd = -1;
 }
 
-static void start_failed(struct worker *worker, struct span type, const char *what, int error) {
+static void start_failed(struct worker *worker, struct span type, const char *what, const char *why) {
     struct buffer message = {0}, body = {0};
     buffer_add(&message, SPAN("cannot "));
     buffer_add(&message, span_of(what));
     buffer_add(&message, SPAN(": "));
-    buffer_add(&message, span_of(strerror(error)));
+    buffer_add(&message, span_of(why));
     json_add_error(&body, type, buffer_span(&message));
     pool_start_failed(worker->client, type, buffer_span(&body), buffer_span(&message));
     buffer_reset(&message, 0);
     buffer_reset(&body, 0);
 }
 
-static void start_failed_at(struct worker *worker, struct span type, const char *what, const char *path, int error) {
+static void start_failed_at(struct worker *worker, struct span type, const char *what, const char *path,
+                            const char *why) {
     struct buffer text = {0};
     buffer_add(&text, span_of(what));
     buffer_add(&text, span_of(path));
     buffer_add(&text, (struct span){"", 1});
-    start_failed(worker, type, text.bytes, error);
+    start_failed(worker, type, text.bytes, why);
     buffer_reset(&text, 0);
 }
 
@@ -62,9 +63,10 @@ static void begin(struct worker *worker, int feed, int frames) {
     worker->frames = (struct source){.fd = frames, .ready = listen_ready};
     worker->state = WORKER_STARTING;
     worker->capacity = worker->taken = worker->abandoned = 0;
-    worker->dead = worker->paused = worker->said_ready = false;
+    worker->dead = worker->paused = worker->said_ready = worker->leaving = false;
     worker->in_frame = worker->stream_due = false;
-    worker->served = worker->left = worker->dropped_size = 0;
+    worker->served = worker->left = worker->fed = worker->dropped_size = 0;
+    worker->unheard = false;
     worker->sink = SINK_NONE;
     worker->answered = NULL;
     loop_watch(&worker->frames, EPOLLIN);
@@ -87,14 +89,15 @@ static void start_process(struct worker *worker) {
     }
     close(to_worker[1]);
     close(from_worker[0]);
-    start_failed_at(worker, SPAN("Runtime.InvalidEntrypoint"), "start ", configuration->arguments[0], error);
+    start_failed_at(worker, SPAN("Runtime.InvalidEntrypoint"), "start ", configuration->arguments[0],
+                    process_start_error(configuration->arguments[0], error));
 }
 
 void worker_start(struct worker *worker) {
     struct client *client = worker->client;
     if (client->directory_error != 0) {
         start_failed_at(worker, SPAN("Runtime.InvalidWorkingDir"), "enter ", client->directory,
-                        client->directory_error);
+                        strerror(client->directory_error));
     } else if (client->configuration.mode == MODE_PER_EVENT) {
         worker->state = WORKER_READY;
         worker->capacity = 1;
@@ -130,10 +133,12 @@ void worker_release(struct worker *worker, struct invocation *invocation) {
     worker->taken--;
     worker->served++;
     worker->client->failed_starts = 0;
+    if (!worker->dead)
+        worker_answered(worker);
 }
 
 void worker_process_ended(struct client *client, pid_t pid, int status) {
-    for (unsigned i = 0; i < client->worker_limit; i++) {
+    for (unsigned i = 0; i < client->worker_slots; i++) {
         struct worker *worker = &client->workers[i];
         if (worker->process.pid != pid)
             continue;
@@ -153,13 +158,17 @@ static void report_end(struct worker *worker, struct span type, struct span mess
     struct buffer body = {0};
     struct invocation *next;
     bool idle = worker->taken == worker->abandoned;
+    bool useless = worker->served == 0 && (idle || worker->unheard);
+    unsigned failed_starts = worker->client->failed_starts;
     json_add_error(&body, type, message);
     for (struct invocation *invocation = worker->events; invocation != NULL; invocation = next) {
         next = invocation->next_of_worker;
         log_line(LOG_ERROR, invocation_id(invocation), "the worker ended: %.*s", PRINTED(message));
         reply_error(invocation, type, buffer_span(&body));
     }
-    if (!worker->said_ready || worker->client->stage == STAGE_RESTORING || (idle && worker->served == 0))
+    if (useless)
+        worker->client->failed_starts = failed_starts; /* reports of its end are no answers of its own */
+    if (!worker->said_ready || worker->client->stage == STAGE_RESTORING || useless)
         pool_start_failed(worker->client, type, buffer_span(&body), message);
     else if (idle)
         log_line(LOG_ERROR, (struct span){0}, "the worker ended between events: %.*s", PRINTED(message));
@@ -180,14 +189,23 @@ static void clear(struct worker *worker) {
     buffer_reset(&worker->wrong, 0);
 }
 
+static void describe_end(const struct worker *worker, struct buffer *message) {
+    if (!worker->said_ready && worker->status == 0)
+        buffer_add(message, SPAN("ended before READY ("));
+    process_describe_end(&worker->process, worker->status, message);
+    if (!worker->said_ready && worker->status == 0)
+        buffer_add(message, SPAN(")"));
+}
+
 void worker_bury(struct worker *worker) {
     struct client *client = worker->client;
     struct buffer message = {0};
     process_last_errors(&worker->process);
+    feed_look(worker);
     if (buffer_size(&worker->wrong) > 0) {
         report_end(worker, SPAN("Runtime.WorkerProtocolError"), buffer_span(&worker->wrong));
-    } else if (worker->state != WORKER_ENDING) {
-        process_describe_end(&worker->process, worker->status, &message);
+    } else if (worker->state != WORKER_ENDING && !(worker->leaving && worker->taken == worker->abandoned)) {
+        describe_end(worker, &message);
         report_end(worker, SPAN("Runtime.ExitError"), buffer_span(&message));
     }
     buffer_reset(&message, 0);
@@ -196,8 +214,8 @@ void worker_bury(struct worker *worker) {
 }
 
 void worker_restore_all(struct client *client) {
-    for (unsigned i = 0; i < client->worker_wanted; i++) {
-        if (client->configuration.mode == MODE_PER_EVENT)
+    for (unsigned i = 0; i < client->worker_slots; i++) {
+        if (client->configuration.mode == MODE_PER_EVENT || client->workers[i].state != WORKER_READY)
             continue;
         client->workers[i].state = WORKER_STARTING;
         feed_line(&client->workers[i], SPAN("RESTORE 0\n"));

@@ -22,6 +22,10 @@ void worker_process_ended(struct client *client, pid_t pid, int status);
 void worker_bury(struct worker *worker);
 /* Asks it to end: end of file, SIGTERM; a little later it is killed. */
 void worker_ask_to_end(struct worker *worker);
+/* It takes no more events: ends when those that it has are answered; another one is started. */
+void worker_leave(struct worker *worker);
+/* It has an event less. */
+void worker_answered(struct worker *worker);
 /* Ends it at once; it did nothing wrong. */
 void worker_replace(struct worker *worker);
 /* SnapStart: all workers run their hooks and say READY again. */

@@ -1,5 +1,6 @@
 /* How a worker is ended: because of its time, of what it did, or with the client. */
 #include "feed.h"
+#include "pool.h"
 #include "worker.h"
 
 enum {
@@ -54,6 +55,31 @@ void worker_give_up(struct worker *worker, struct invocation *invocation) {
 void worker_replace(struct worker *worker) {
     worker->state = WORKER_ENDING;
     process_signal(&worker->process, SIGKILL);
+}
+
+static void end_when_idle(struct worker *worker) {
+    if (worker->taken > worker->abandoned || worker->state != WORKER_READY)
+        return;
+    feed_close(worker);
+    end_soon(worker);
+}
+
+/* A worker that leaves unused again and again is one that does not start. */
+void worker_leave(struct worker *worker) {
+    if (worker->leaving)
+        return;
+    if (worker->served == 0 && worker->taken == 0) {
+        worker_protocol_error(worker, "the worker said BYE before it answered an event", (struct span){0});
+        return;
+    }
+    worker->leaving = true;
+    end_when_idle(worker);
+    pool_balance(worker->client);
+}
+
+void worker_answered(struct worker *worker) {
+    if (worker->leaving)
+        end_when_idle(worker);
 }
 
 static void add_shown(struct buffer *text, struct span shown) {
