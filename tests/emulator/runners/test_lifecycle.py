@@ -230,12 +230,14 @@ def test_nothing_outlives_imagekit_however_it_ends(runner, means, make_image, na
 
 def _left(marker: str, folder: Path, image: str) -> list[str]:
     """Processes and mounts that know the folder of this test, or have the image as their root file system."""
+    # The last part alone is the name of what is in it, which another run's image may have too.
+    root = "/".join(Path(image).parts[-4:])
     left = [line for line in Path("/proc/self/mounts").read_text().splitlines() if str(folder) in line]
     for process in filter(str.isdigit, os.listdir("/proc")):
         with contextlib.suppress(OSError):
             if marker in Path(f"/proc/{process}/cmdline").read_text().replace("\0", " "):
                 left.append(process)
-            if os.path.basename(image) in Path(f"/proc/{process}/mountinfo").read_text():
+            if root in Path(f"/proc/{process}/mountinfo").read_text():
                 left.append(process)
             if PROBE in os.readlink(f"/proc/{process}/exe"):
                 left.append(process)
