@@ -104,6 +104,63 @@ def test_a_worker_may_ask_for_a_socket(client: Client) -> None:
     client.serves(b"x" * 6_000_000)
 
 
+#: Reads header lines in blocks and answers each event with how many blocks its line had.
+_BLOCKS = """
+size = int(os.environ["IMAGEKIT_HEADER_BLOCK"])
+ready()
+line = b""
+while block := os.read(READ, size):
+    assert len(block) == size, block
+    line += block
+    if not block.endswith(b"\\n"):
+        continue
+    kind, length, *fields = line.decode().split()
+    os.write(2, line.rstrip() + b"|\\n")
+    if kind == "RESTORE":
+        ready()
+    elif kind == "INVOKE":
+        event = Frame(kind, fields, os.read(READ, int(length)))
+        if event.body != b"slow":
+            answer(event, b"%d" % (len(line) // size))
+    line = b""
+"""
+
+
+@pytest.mark.parametrize("size", [1, 2, 64, 320, 4096])
+def test_header_lines_may_be_padded_to_blocks(client: Client, size: int) -> None:
+    client.script(_BLOCKS, header_block=str(size))
+    for arn in ("", *("x" * length for length in range(1, 70)), "y" * 5000):
+        event = Event(body=b"1", arn=arn)
+        client.api.add(event)
+        line = int(client.api.answer(event).body) * size
+        assert 60 + len(arn) < line < 200 + len(arn) + size
+
+
+def test_a_block_says_restore_and_cancel_too(client: Client) -> None:
+    client.environment["AWS_LAMBDA_INITIALIZATION_TYPE"] = "snap-start"
+    client.script(_BLOCKS, header_block="512", deadline_margin="400")
+    client.serves(b"1")
+    slow = Event(body=b"slow", deadline=int(time.time() * 1000) + 600)
+    client.api.add(slow)
+    assert client.api.answer(slow).kind == "error"
+    client.serves(b"1")
+    assert "RESTORE 0|" in client.err
+    assert f"CANCEL 0 {slow.id}|" in client.err
+    client.may_tell()
+
+
+def test_without_a_block_nothing_is_padded_and_no_variable_says_so(client: Client) -> None:
+    client.environment["IMAGEKIT_HEADER_BLOCK"] = "64"
+    client.script(
+        """
+        ready()
+        for event in frames():
+            answer(event, repr(["IMAGEKIT_HEADER_BLOCK" in os.environ, "" in event.fields]).encode())
+        """
+    )
+    assert client.serves(b"1").body == b"[False, False]"
+
+
 # READY and INITERR.
 
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+enum { HEADER_BLOCK_LIMIT = 4096 };
+
 typedef const char *(*setter)(struct configuration *, char *value);
 
 static const char *set_mode(struct configuration *configuration, char *value) {
@@ -74,6 +76,11 @@ static const char *set_deadline_margin(struct configuration *configuration, char
     return wrong == NULL ? NULL : "deadline_margin is 0 to 900000 milliseconds";
 }
 
+static const char *set_header_block(struct configuration *configuration, char *value) {
+    const char *wrong = set_number(value, 0, HEADER_BLOCK_LIMIT, &configuration->header_block);
+    return wrong == NULL ? NULL : "header_block is 0 to 4096 bytes";
+}
+
 static const struct {
     const char *name;
     setter set;
@@ -87,6 +94,7 @@ static const struct {
     {"content_type", set_content_type, false},
     {"max_workers", set_max_workers, false},
     {"deadline_margin", set_deadline_margin, false},
+    {"header_block", set_header_block, false},
     {"shutdown", set_shutdown, false},
 };
 

@@ -16,6 +16,7 @@ struct configuration {
     const char *content_type; /* NULL: not said */
     unsigned max_workers;     /* 0: not said */
     unsigned deadline_margin; /* milliseconds; 0: Lambda's matter */
+    unsigned header_block;    /* what the length of header lines for workers is a multiple of; 0: anything */
     char *arguments[CONFIGURATION_WORDS + 1]; /* ends with NULL */
     size_t argument_count;
     char *variables[CONFIGURATION_WORDS + 1];

@@ -31,14 +31,13 @@ static void add_fields(struct invocation *invocation, struct span fields) {
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         size_t before = line->end;
         frame_add_field(line, http_field(fields, names[i]));
-        if (buffer_size(line) <= LINE_LIMIT)
+        if (buffer_size(line) <= LINE_LIMIT - invocation->client->configuration.header_block)
             continue;
         line->end = before;
         frame_add_field(line, (struct span){0});
         log_line(LOG_WARN, invocation_id(invocation), "%.*s is too long for the worker and left out",
                  PRINTED(names[i]));
     }
-    buffer_add(line, SPAN("\n"));
 }
 
 static void set_line(struct invocation *invocation, uint64_t size) {
@@ -46,6 +45,7 @@ static void set_line(struct invocation *invocation, uint64_t size) {
     buffer_add(&invocation->line, SPAN("INVOKE "));
     buffer_add_number(&invocation->line, size);
     buffer_add(&invocation->line, buffer_span(&invocation->fields));
+    frame_end_line(&invocation->line, buffer_size(&invocation->line), invocation->client->configuration.header_block);
 }
 
 /* An id becomes a part of a path: what would change the path is no id. */

@@ -95,6 +95,7 @@ void feed_event(struct worker *worker, struct invocation *invocation) {
 
 void feed_line(struct worker *worker, struct span line) {
     buffer_add(&worker->due, line);
+    frame_end_line(&worker->due, line.size, worker->client->configuration.header_block);
     feed_run(worker);
 }
 

@@ -6,7 +6,7 @@
 
 /* An event, whose body may still be coming; its line was made by invocation.c. */
 void feed_event(struct worker *worker, struct invocation *invocation);
-/* A frame without a body; not between the pieces of an event. */
+/* A frame without a body, as its line without the end; not between the pieces of an event. */
 void feed_line(struct worker *worker, struct span line);
 /* Goes on: there is more of a body, or the pipe takes bytes again. */
 void feed_run(struct worker *worker);

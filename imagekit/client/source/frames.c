@@ -102,6 +102,16 @@ void frame_add_field(struct buffer *line, struct span value) {
     line->end += (size_t)(at - out);
 }
 
+void frame_end_line(struct buffer *line, size_t size, unsigned block) {
+    size_t over = block > 0 ? (size + 1) % block : 0;
+    size_t spaces = over > 0 ? block - over : 0;
+    char *out = buffer_room(line, spaces + 1);
+    for (size_t i = 0; i < spaces; i++)
+        out[i] = ' ';
+    out[spaces] = '\n';
+    line->end += spaces + 1;
+}
+
 struct span frame_decode(struct span field, char *room, size_t size) {
     size_t used = 0;
     for (size_t i = 0; i < field.size && used < size; i++) {

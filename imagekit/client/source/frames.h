@@ -30,6 +30,8 @@ struct frame {
 bool frame_parse(struct span line, struct frame *frame);
 /* Adds a space and the value, percent-encoded; `-` when it is absent or empty. */
 void frame_add_field(struct buffer *line, struct span value);
+/* Ends a header line of so many bytes with LF, and with spaces before it that make it a multiple of `block`; 0: none. */
+void frame_end_line(struct buffer *line, size_t size, unsigned block);
 /* Decodes a field of a line that frame_parse took, as much as there is room for. */
 struct span frame_decode(struct span field, char *room, size_t size);
 /* Whether it is letters as in `Function.ValueError`, which Lambda takes (docs/frames.md). */

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -100,6 +101,16 @@ static void read_environment(void) {
     client.worker_slots = client.worker_limit * (client.configuration.mode == MODE_WORKER ? 2 : 1);
 }
 
+static void describe_channel(void) {
+    char block[12];
+    snprintf(block, sizeof block, "%u", client.configuration.header_block);
+    setenv("IMAGEKIT_FDS", client.configuration.socket ? "3,3" : "3,4", 1);
+    if (client.configuration.header_block > 0)
+        setenv("IMAGEKIT_HEADER_BLOCK", block, 1);
+    else
+        unsetenv("IMAGEKIT_HEADER_BLOCK");
+}
+
 static void set_variables(int count, char **arguments) {
     for (size_t i = 0; i < client.configuration.variable_count; i++) {
         char *variable = client.configuration.variables[i];
@@ -110,7 +121,7 @@ static void set_variables(int count, char **arguments) {
     if (count > 1)
         setenv("_HANDLER", arguments[1], 0);
     if (client.configuration.mode == MODE_WORKER)
-        setenv("IMAGEKIT_FDS", client.configuration.socket ? "3,3" : "3,4", 1);
+        describe_channel();
 }
 
 static void enter_directory(void) {

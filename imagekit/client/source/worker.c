@@ -218,7 +218,7 @@ void worker_restore_all(struct client *client) {
         if (client->configuration.mode == MODE_PER_EVENT || client->workers[i].state != WORKER_READY)
             continue;
         client->workers[i].state = WORKER_STARTING;
-        feed_line(&client->workers[i], SPAN("RESTORE 0\n"));
+        feed_line(&client->workers[i], SPAN("RESTORE 0"));
     }
     if (client->configuration.mode == MODE_PER_EVENT)
         pool_worker_ready(&client->workers[0]);

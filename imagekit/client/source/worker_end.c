@@ -28,7 +28,6 @@ static void say_cancel(struct worker *worker, const struct invocation *invocatio
         return; /* it does not even have the whole event */
     buffer_add(&line, SPAN("CANCEL 0 "));
     buffer_add(&line, invocation_id(invocation));
-    buffer_add(&line, SPAN("\n"));
     feed_line(worker, buffer_span(&line));
     buffer_reset(&line, 0);
 }

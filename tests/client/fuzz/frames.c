@@ -21,6 +21,22 @@ static void check_field(struct span value) {
     free(room);
 }
 
+/* A line of so many bytes ends with LF, at a multiple of the block, by less than one block of spaces. */
+static void check_end(struct span text, unsigned block) {
+    struct buffer line = {0};
+    buffer_add(&line, SPAN("before"));
+    buffer_add(&line, text);
+    frame_end_line(&line, text.size, block);
+    struct span ended = span_from(buffer_span(&line), sizeof "before" - 1);
+    size_t spaces = ended.size - text.size - 1;
+    if (ended.at[ended.size - 1] != '\n' || (block == 0 ? spaces > 0 : ended.size % block > 0 || spaces >= block))
+        abort();
+    for (size_t i = text.size; i < ended.size - 1; i++)
+        if (ended.at[i] != ' ')
+            abort();
+    buffer_reset(&line, 0);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *copy = malloc(size + 1);
     char room[64];
@@ -34,6 +50,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     }
     frame_is_error_type(line);
     check_field(line);
+    check_end(line, 0);
+    check_end(line, size > 0 ? (unsigned char)copy[0] : 1);
     free(copy);
     return 0;
 }
