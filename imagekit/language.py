@@ -37,14 +37,22 @@ class Tool:
 class Worker:
     """The language's process behind the runtime client: its command in the image, and the files that imagekit brings.
 
-    `files` are names in the language's folder; `channel` is how the client is connected to it; `environment` is what
-    the process sees unless the image says otherwise.
+    `files` are names in the language's folder; `channel` is how the client is connected to it; `header_block` is what
+    the length of header lines for it is a multiple of, in bytes; `environment` is what the process sees unless the
+    image says otherwise.
     """
 
     command: tuple[str, ...]
     files: Mapping[str, Path] = field(default_factory=dict)
     channel: str = "pipes"
+    header_block: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """The lines of `bootstrap.conf` that say how the client talks to it (docs/runtime-client.md)."""
+        block = {"header_block": self.header_block} if self.header_block else {}
+        return {"channel": self.channel, **block}
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any], folder: Path) -> Self:
@@ -53,6 +61,7 @@ class Worker:
             command=tuple(document["command"]),
             files={name: folder / name for name in document.get("files", ())},
             channel=document.get("channel", "pipes"),
+            header_block=document.get("header_block", ""),
             environment=dict(document.get("environment", {})),
         )
 
@@ -159,7 +168,7 @@ class Language:
         start = spec.bootstrap or Client(place=place)
         if self.worker is None or not isinstance(start, Client) or start.mode is not Mode.WORKER or start.command:
             return spec.bootstrap
-        settings = {"channel": self.worker.channel, **start.settings}
+        settings = {**self.worker.settings, **start.settings}
         return replace(start, command=self.worker.command, settings=settings, environment=self.worker.environment)
 
     def _interpreter(self, spec: Spec) -> tuple[Archive, ...]:

@@ -58,7 +58,7 @@ def _language(shop: Workshop, name: str) -> Candidate:
         shutil.copy(source, folder / file)
     words = [word.replace(_RUNTIME, f"{folder}/") for word in worker.command]
     command = (*_interpreter(shop, words[0]), *words[1:])
-    settings = {"channel": worker.channel, "directory": str(shop.task)}
+    settings = {**worker.settings, "directory": str(shop.task)}
     made = Client(command=command, settings=settings, environment=worker.environment)
     more = foreign.perl(shop) if name == "perl" else {}
     return _candidate(shop, name, made, handler=_HANDLERS[name], **more)

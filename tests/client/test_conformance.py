@@ -57,7 +57,7 @@ def start(client: Client, worker: Worker) -> Start:
         command = client.install(worker)
         client.environment |= {"_HANDLER": handler, "PYTHONDONTWRITEBYTECODE": "1"}
         client.variables |= worker.environment
-        client.settings |= {"channel": worker.channel, **settings}
+        client.settings |= {**worker.settings, **settings}
         client.start(command)
         return client
 

@@ -90,6 +90,12 @@ class Worker:
         return str(self.language["worker"].get("channel", "pipes"))
 
     @property
+    def settings(self) -> dict[str, str]:
+        """What `bootstrap.conf` says for it."""
+        block = self.language["worker"].get("header_block")
+        return {"channel": self.channel, **({"header_block": block} if block else {})}
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the worker needs to be set."""
         return dict(self.language["worker"].get("environment", {}))

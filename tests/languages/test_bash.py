@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.languages.conftest import Drive
+from tests.support.frames import invoke
 
 pytestmark = pytest.mark.real
 
@@ -128,3 +129,87 @@ def test_a_type_is_one_field_whatever_is_in_it(drive: Drive, type: str) -> None:
     driven = drive("bash", handle("lambda_content_type=$1; printf x"), "app.handle")
     driven.frame()
     assert driven.ask("1", type.encode()).decoded(1) == type
+
+
+def test_what_a_handler_wrote_without_answering_is_not_in_the_next_answer(drive: Drive) -> None:
+    code = """case $1 in
+        fails) printf 'left\\0over'; return 1 ;;
+        streams) printf leftover; lambda_stream; lambda_write piece ;;
+        *) printf '%s' "$1" ;;
+    esac"""
+    driven = drive("bash", handle(code), "app.handle")
+    driven.frame()
+    for turn in range(3):
+        assert driven.ask(f"a{turn}", b"fails").type == "ERR"
+        assert driven.ask(f"b{turn}", b"fine").body == b"fine"
+        assert driven.ask(f"c{turn}", b"streams").type == "STREAM"
+        assert [driven.frame().type for _ in range(2)] == ["DATA", "END"]
+        assert driven.ask(f"d{turn}", b"fine").body == b"fine"
+
+
+def test_answers_of_any_bytes_and_sizes_follow_each_other(drive: Drive) -> None:
+    driven = drive("bash", handle("printf 'a\\0'; head -c \"$1\" /dev/zero; printf 'z\\0'"), "app.handle")
+    driven.frame()
+    for size in (0, 3, 2_000_000, 1, 70_000):
+        assert driven.ask("1", b"%d" % size).body == b"a\0" + bytes(size) + b"z\0"
+
+
+def test_many_answers_leave_no_room_taken(drive: Drive) -> None:
+    code = """if [[ $1 == room ]]; then stat -L -c '%b' /dev/stdout; else printf '%s' "$1"; fi"""
+    driven = drive("bash", handle(code), "app.handle")
+    driven.frame()
+    for turn in range(50):
+        driven.ask(str(turn), b"x" * 100_000)
+    assert int(driven.ask("1", b"room").body) * 512 < 1_500_000
+
+
+@pytest.mark.parametrize(
+    "before", ["", "set -f", "cd /", "set -C", "set -u", "IFS=a", "unset IFS", "shopt -s nocasematch"]
+)
+def test_fields_that_look_like_patterns_stand_as_they_are(drive: Drive, before: str) -> None:
+    code = """printf '%s %s %s' "$LAMBDA_RUNTIME_AWS_TENANT_ID" "$-" "${IFS-unset}" """
+    driven = drive("bash", handle(code, before), "app.handle")
+    driven.frame()
+    for tenant in ("*", "/*", "[a-z]", "a", "A"):
+        found, options, rest = driven.ask("1", b"{}", "1", "arn", "trace", tenant).body.decode().split(" ", 2)
+        assert found == tenant
+        assert ("f" in options) == (before == "set -f")
+        assert rest == {"IFS=a": "a", "unset IFS": " \t\n"}.get(before, " \t\n")
+
+
+@pytest.mark.parametrize("event", [b"1", b"x" * 1000])
+def test_header_lines_are_read_in_blocks(drive: Drive, event: bytes) -> None:
+    driven = drive("bash", handle('printf "%s" "$1"'), "app.handle", IMAGEKIT_HEADER_BLOCK="64")
+    driven.frame()
+    for id in ("1", *("x" * length for length in range(40, 110)), "y" * 1000):
+        line = invoke(id, event, "1", "arn").bytes[: -len(event) - 1]
+        driven.send(line + b" " * (-(len(line) + 1) % 64) + b"\n" + event)
+        answer = driven.frame()
+        assert (answer.id, answer.body) == (id, event)
+    driven.send(b"RESTORE 0".ljust(63) + b"\n")
+    assert driven.frame().type == "READY"
+    driven.close()
+    assert driven.process.wait(10) == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "before", "length"),
+    [
+        ({"LANG": "C.UTF-8"}, "", 3),
+        ({"LANG": "C"}, "", 5),
+        ({"LANG": "xx_XX.UTF-8"}, "", 5),
+        ({"LANG": "C", "LC_ALL": "C.UTF-8"}, "", 3),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, "", 3),
+        ({"LANG": "C.UTF-8"}, "LC_ALL=C", 5),
+    ],
+)
+def test_the_locale_is_the_handlers(
+    drive: Drive, capfd: pytest.CaptureFixture[str], variables: dict[str, str], before: str, length: int
+) -> None:
+    around = {"LC_ALL": "", "LC_CTYPE": "", **variables}
+    driven = drive("bash", handle('printf "%s" "${#1} ${LC_CTYPE:-none}"', before), "app.handle", **around)
+    driven.frame()
+    wanted = f"{length} {variables.get('LC_CTYPE', 'none')}".encode()
+    capfd.readouterr()
+    assert [driven.ask(str(turn), "éxé".encode()).body for turn in range(3)] == [wanted] * 3
+    assert capfd.readouterr().err == ""

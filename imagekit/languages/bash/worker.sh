@@ -14,6 +14,7 @@
 # worker, and a new one is started for the next event. Jobs left in the background must not write to stdout. Names
 # that begin with _lambda are the worker's.
 _lambda_in=${IMAGEKIT_FDS%,*} _lambda_out=${IMAGEKIT_FDS#*,}
+_lambda_block=${IMAGEKIT_HEADER_BLOCK-} _lambda_status=0 _lambda_kept=0 _lambda_letter=$'\303\251'
 _lambda_stack='' _lambda_calls='' _lambda_outer='' _lambda_failure=() _lambda_id='' _lambda_same=''
 
 exec {lambda_log}>&1
@@ -123,64 +124,57 @@ _lambda_export() {
     esac
 }
 
-# The event of this length and type, in _lambda_event; fails where it has NULs, which no variable holds. `read -N`
-# leaves them out and waits for as many other bytes: its last bytes are waited for no longer than two seconds. JSON
-# has no NULs; all else takes a process.
+# The variables of an event, by the words of its header.
+_lambda_describe() {
+    _lambda_export LAMBDA_RUNTIME_AWS_REQUEST_ID "$3"
+    _lambda_export LAMBDA_RUNTIME_DEADLINE_MS "${4-}"
+    _lambda_export LAMBDA_RUNTIME_INVOKED_FUNCTION_ARN "${5-}"
+    _lambda_export _X_AMZN_TRACE_ID "${6-}"
+    _lambda_export LAMBDA_RUNTIME_AWS_TENANT_ID "${7-}"
+    _lambda_export LAMBDA_RUNTIME_COGNITO_IDENTITY "${8-}"
+    _lambda_export LAMBDA_RUNTIME_CLIENT_CONTEXT "${9-}"
+    _lambda_same="${5-} ${7-} ${8-} ${9-}"
+}
+
+# An event of this length that is no JSON: it may have NULs, which no variable holds. That takes a process.
 _lambda_read() {
-    local LC_ALL=C rest tail=$(($1 < 16 ? $1 : 16))
-    _lambda_event=''
-    if (($1 == 0)); then
-        return 0
-    elif [[ ${2:--} == - || $2 == *json* ]]; then
-        if (($1 > tail)); then IFS= read -r -N "$(($1 - tail))" -u "$_lambda_in" _lambda_event || exit 0; fi
-        IFS= read -r -t 2 -N "$tail" -u "$_lambda_in" rest || :
-        _lambda_event+=$rest
-        ((${#rest} == tail))
-    else
-        head -c "$1" <&"$_lambda_in" >"$_lambda_file"
-        IFS= read -r -d '' _lambda_event <"$_lambda_file" || :
-        ((${#_lambda_event} == $1))
-    fi
+    head -c "$1" <&"$_lambda_in" >&"$_lambda_writes"
+    ! IFS='' read -r -d '' -u "$_lambda_reads" _lambda_event
 }
 
-# Answers with what the handler wrote into _lambda_file, which stdout still is. Behind it comes a mark: what is read
-# before it ends at a NUL, so that the mark is not what follows when there are NULs in the answer; then its size is in
-# /proc.
-_lambda_answer() {
-    local LC_ALL=C mark="end of $_lambda_id" answer found size type
-    _lambda_encode "${lambda_content_type-}"
-    type=$_lambda_text
-    printf '\0%s\0' "$mark"
-    {
-        IFS= read -r -d '' answer
-        IFS= read -r -d '' found
-    } <"$_lambda_file"
-    if [[ $found == "$mark" ]]; then
-        size=${#answer}
-        printf 'OK %d %s %s\n%s' "$size" "$_lambda_id" "$type" "$answer" >&"$_lambda_out"
-    else
-        IFS=$' \t' read -r _ size </proc/self/fdinfo/1
-        size=$((size - ${#mark} - 2))
-        printf 'OK %d %s %s\n' "$size" "$_lambda_id" "$type" >&"$_lambda_out"
-        head -c "$size" "$_lambda_file" >&"$_lambda_out"
-    fi
-    if ((size > 1048576)); then : >"$_lambda_file"; fi
+_lambda_unreadable() {
+    printf 'BYE 0\n' >&"$_lambda_out" # before the error, which makes room for another event
+    _lambda_fail ERR "$1" Runtime.UnmarshalError 'the event has NUL bytes, which a shell cannot hold'
+    exit 1 # what is left of it could be taken for frames
 }
 
-_lambda_invoke() {
-    local _lambda_status
-    {
-        "$_lambda_function" "$_lambda_event"
-        _lambda_status=$?
-        if ((_lambda_status)); then
-            _lambda_error "$_lambda_function ended with status $_lambda_status"
-        elif [[ $_lambda_streams ]]; then
-            printf 'END 0 %s\n' "$_lambda_id" >&"$_lambda_out"
-        else
-            _lambda_answer
-        fi
-    } 1<>"$_lambda_file"
-    _lambda_id=''
+# Answers with what the handler wrote; this is what stands before the first NUL in it.
+_lambda_answer_bytes() {
+    local size left
+    _lambda_encode "$lambda_content_type"
+    IFS=$' \t' read -r _ left <"/proc/self/fdinfo/$_lambda_reads"
+    IFS=$' \t' read -r _ size <"/proc/self/fdinfo/$_lambda_writes"
+    left=$((size - left))
+    printf 'OK %d %s %s\n%s\0' "$((${#1} + 1 + left))" "$_lambda_id" "$_lambda_text" "$1" >&"$_lambda_out"
+    head -c "$left" <&"$_lambda_reads" >&"$_lambda_out"
+    _lambda_forget
+}
+
+# Gives the room of what was answered back. The next answer is written, and read, behind it all the same.
+_lambda_forget() {
+    : >|"/proc/self/fd/$_lambda_writes"
+    _lambda_kept=0
+}
+
+# Ends an event that has no such answer: what the handler wrote is skipped.
+_lambda_finish() {
+    if ((_lambda_status)); then
+        _lambda_error "$_lambda_function ended with status $_lambda_status"
+    else
+        printf 'END 0 %s\n' "$_lambda_id" >&"$_lambda_out"
+    fi
+    if IFS='' read -r -d '' -u "$_lambda_reads" _; then cat <&"$_lambda_reads" >/dev/null; fi
+    _lambda_forget
 }
 
 _lambda_error() {
@@ -194,17 +188,23 @@ _lambda_exit() {
     if [[ $_lambda_id && ${_lambda_failure[0]-} ]]; then _lambda_error ''; fi
 }
 
+_lambda_restore() {
+    if declare -F after_restore >/dev/null; then
+        after_restore || _lambda_stop "${_lambda_failure[0]:-Error}" "${_lambda_failure[1]:-after_restore failed}"
+    fi
+    printf 'READY 0\n' >&"$_lambda_out"
+}
+
 _lambda_function=${_HANDLER##*.} _lambda_source=${LAMBDA_TASK_ROOT:-.}/${_HANDLER%.*}.sh
 if [[ $_HANDLER != ?*.?* || $_lambda_function == */* ]]; then
     _lambda_stop Runtime.MalformedHandlerName "the handler '$_HANDLER' is not of the form file.function"
 elif [[ ! -f $_lambda_source || ! -r $_lambda_source ]]; then
     _lambda_stop Runtime.ImportModuleError "there is no readable file $_lambda_source"
 fi
-# A file without a name. It is written over, as cutting it off for every event would be slow on a disk.
-_lambda_text=$(mktemp 2>&1) && _lambda_file=$_lambda_text && exec {_lambda_descriptor}<>"$_lambda_file" \
+# What the handler writes goes to the end of a file without a name, and is read from where the last answer ended.
+_lambda_text=$(mktemp 2>&1) && exec {_lambda_writes}<>"$_lambda_text" {_lambda_reads}<"$_lambda_text" \
     || _lambda_stop Runtime.InitError "there is no room for answers: $_lambda_text"
-rm -f "$_lambda_file"
-_lambda_file=/proc/self/fd/$_lambda_descriptor
+rm -f "$_lambda_text"
 set -E
 trap '_lambda_failed "$LINENO"' ERR
 trap _lambda_exit EXIT
@@ -217,31 +217,90 @@ if ! declare -F "$_lambda_function" >/dev/null; then
     _lambda_stop Runtime.HandlerNotFound "$_lambda_source has no function $_lambda_function"
 fi
 printf 'READY 0\n' >&"$_lambda_out"
-while IFS=' ' read -r -u "$_lambda_in" _lambda_type _lambda_length _lambda_id _lambda_deadline _lambda_arn \
-    _lambda_trace _lambda_tenant _lambda_cognito _lambda_client _lambda_content _; do
-    _lambda_stack='' _lambda_calls='' _lambda_outer='' _lambda_failure=() _lambda_streams='' lambda_content_type=''
-    if ! _lambda_read "$_lambda_length" "$_lambda_content"; then
-        printf 'BYE 0\n' >&"$_lambda_out" # before the error, which makes room for another event
-        _lambda_fail ERR "$_lambda_id" Runtime.UnmarshalError 'the event has NUL bytes, which a shell cannot hold'
-        exit 1 # what is left of it could be taken for frames
-    elif [[ $_lambda_type == INVOKE ]]; then
-        _lambda_export LAMBDA_RUNTIME_AWS_REQUEST_ID "$_lambda_id"
-        _lambda_export LAMBDA_RUNTIME_DEADLINE_MS "$_lambda_deadline"
-        _lambda_export _X_AMZN_TRACE_ID "$_lambda_trace"
-        if [[ "$_lambda_arn $_lambda_tenant $_lambda_cognito $_lambda_client" != "$_lambda_same" ]]; then
-            _lambda_same="$_lambda_arn $_lambda_tenant $_lambda_cognito $_lambda_client" # seldom others than before
-            _lambda_export LAMBDA_RUNTIME_INVOKED_FUNCTION_ARN "$_lambda_arn"
-            _lambda_export LAMBDA_RUNTIME_AWS_TENANT_ID "$_lambda_tenant"
-            _lambda_export LAMBDA_RUNTIME_COGNITO_IDENTITY "$_lambda_cognito"
-            _lambda_export LAMBDA_RUNTIME_CLIENT_CONTEXT "$_lambda_client"
+# One turn answers an event, and calls the handler with the next one. It is no function and calls few: Bash copies all of
+# a function's commands whenever it is called, which takes longer than running them.
+while :; do
+    # Bytes are counted in the locale C, the handler has the one that it wants. LC_ALL is slow to set.
+    if [[ ${#_lambda_letter} == 1 ]]; then
+        _lambda_wide=1 _lambda_all=${LC_ALL-} _lambda_ctype=${LC_CTYPE-}
+        if [[ $_lambda_all ]]; then LC_ALL=C; else LC_CTYPE=C; fi
+    else
+        _lambda_wide=''
+    fi
+
+    if [[ $_lambda_id ]]; then
+        if [[ $_lambda_status != 0 || $_lambda_streams ]]; then
+            _lambda_finish
+        elif IFS='' read -r -d '' -u "$_lambda_reads" _lambda_answer; then
+            _lambda_answer_bytes "$_lambda_answer"
+        else # the end of the file: no NUL is in it
+            _lambda_text=''
+            if [[ $lambda_content_type ]]; then _lambda_encode "$lambda_content_type"; fi
+            printf 'OK %d %s %s\n%s' "${#_lambda_answer}" "$_lambda_id" "${_lambda_text:--}" "$_lambda_answer" \
+                >&"$_lambda_out"
+            if (((_lambda_kept += ${#_lambda_answer}) > 1048576)); then _lambda_forget; fi
         fi
-        _lambda_invoke
-    elif [[ $_lambda_type == RESTORE ]]; then
         _lambda_id=''
-        if declare -F after_restore >/dev/null; then
-            after_restore || _lambda_stop "${_lambda_failure[0]:-Error}" "${_lambda_failure[1]:-after_restore failed}"
-        fi
-        printf 'READY 0\n' >&"$_lambda_out"
+    fi
+
+    if [[ $_lambda_block ]]; then
+        IFS='' read -r -N "$_lambda_block" -u "$_lambda_in" _lambda_header || break
+        while [[ ${_lambda_header: -1} != $'\n' ]]; do
+            IFS='' read -r -N "$_lambda_block" -u "$_lambda_in" _lambda_text || break 2
+            _lambda_header+=$_lambda_text
+        done
+    else
+        IFS='' read -r -u "$_lambda_in" _lambda_header || break
+    fi
+    _lambda_ifs=${IFS-$' \t\n'} IFS=$' \n'
+    case $- in
+        *f*) set -- $_lambda_header ;;
+        *)
+            set -f # for fields that look like patterns
+            set +f -- $_lambda_header
+            ;;
+    esac
+    IFS=$_lambda_ifs
+
+    # `read -N` leaves NULs out and waits for as many other bytes: the last one is waited for no longer than two seconds.
+    if [[ ${10:--} != - && ${10} != *json* ]]; then
+        _lambda_read "$2" || _lambda_unreadable "$3"
+    elif (($2 > 1)); then
+        IFS='' read -r -N "$(($2 - 1))" -u "$_lambda_in" _lambda_event || break
+        IFS='' read -r -t 2 -N 1 -u "$_lambda_in" _lambda_text || _lambda_unreadable "$3"
+        _lambda_event+=$_lambda_text
+    else
+        _lambda_event=''
+        (($2 == 0)) || IFS='' read -r -t 2 -N 1 -u "$_lambda_in" _lambda_event || _lambda_unreadable "$3"
+    fi
+
+    if [[ $1 == INVOKE ]]; then
+        _lambda_id=$3
+        case "$3 ${4:--} ${6:--} " in
+            *%* | *' - '*) _lambda_describe "$@" ;;
+            *)
+                export LAMBDA_RUNTIME_AWS_REQUEST_ID="$3" LAMBDA_RUNTIME_DEADLINE_MS="$4" _X_AMZN_TRACE_ID="$6"
+                # The others seldom change. [[ would compare as the handler's nocasematch wants it.
+                if [ "$5 ${7-} ${8-} ${9-}" != "$_lambda_same" ]; then _lambda_describe "$@"; fi
+                ;;
+        esac
+    fi
+    if [[ ! $_lambda_wide ]]; then
+        :
+    elif [[ $_lambda_all ]]; then
+        LC_ALL=$_lambda_all
+    elif [[ $_lambda_ctype ]]; then
+        LC_CTYPE=$_lambda_ctype
+    else
+        unset LC_CTYPE
+    fi
+
+    _lambda_stack='' _lambda_calls='' _lambda_outer='' _lambda_failure=() _lambda_streams='' lambda_content_type=''
+    if [[ $_lambda_id ]]; then
+        "$_lambda_function" "$_lambda_event" >&"$_lambda_writes"
+        _lambda_status=$?
+    elif [[ $1 == RESTORE ]]; then
+        _lambda_restore
     fi
 done
 exit 0
