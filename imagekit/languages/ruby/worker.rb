@@ -63,6 +63,7 @@ module Imagekit
   # A field of a frame.
   def decode(field)
     return if field == '-'
+    return field.force_encoding(Encoding::UTF_8) unless field.include?('%') # most have none, and gsub takes its time
 
     field.gsub(/%(\h\h)/) { Regexp.last_match(1).hex.chr }.force_encoding(Encoding::UTF_8).scrub
   end
