@@ -217,8 +217,8 @@ if ! declare -F "$_lambda_function" >/dev/null; then
     _lambda_stop Runtime.HandlerNotFound "$_lambda_source has no function $_lambda_function"
 fi
 printf 'READY 0\n' >&"$_lambda_out"
-# One turn answers an event, and calls the handler with the next one. It is no function and calls few: Bash copies all of
-# a function's commands whenever it is called, which takes longer than running them.
+# One turn answers an event, and calls the handler with the next one. It is no function and calls few: Bash copies all
+# of a function's commands whenever it is called, which takes longer than running them.
 while :; do
     # Bytes are counted in the locale C, the handler has the one that it wants. LC_ALL is slow to set.
     if [[ ${#_lambda_letter} == 1 ]]; then
@@ -262,7 +262,7 @@ while :; do
     esac
     IFS=$_lambda_ifs
 
-    # `read -N` leaves NULs out and waits for as many other bytes: the last one is waited for no longer than two seconds.
+    # `read -N` leaves NULs out and waits for as many other bytes: for the last one no longer than two seconds.
     if [[ ${10:--} != - && ${10} != *json* ]]; then
         _lambda_read "$2" || _lambda_unreadable "$3"
     elif (($2 > 1)); then
