@@ -11,14 +11,15 @@ from tests.support.commandline import CommandLine
 
 MODELINE = "# yaml-language-server: $schema=.imagekit/schema.json"
 EXAMPLES = """\
-cpp      A C++ function in an empty image
-dotnet   A .NET function, compiled ahead of time, on Amazon Linux 2023
-go       A Go function on Amazon Linux 2023
-go-al2   A Go function on Amazon Linux 2, for those who cannot leave it yet
-graalvm  A Java function as a GraalVM native image, on Amazon Linux 2023
-hello    The smallest image: one static C program that answers every event with the event
-rust     A Rust function on Amazon Linux 2023
-swift    A Swift function on Amazon Linux 2023
+cpp        A C++ function in an empty image
+dotnet     A .NET function, compiled ahead of time, on Amazon Linux 2023
+go         A Go function on Amazon Linux 2023
+go-al2     A Go function on Amazon Linux 2, for those who cannot leave it yet
+graalvm    A Java function as a GraalVM native image, on Amazon Linux 2023
+hello      The smallest image: one static C program that answers every event with the event
+nodejs-19  A Node.js 19 function, a version that Lambda does not manage
+rust       A Rust function on Amazon Linux 2023
+swift      A Swift function on Amazon Linux 2023
 """
 NAMES = [line.split()[0] for line in EXAMPLES.splitlines()]
 

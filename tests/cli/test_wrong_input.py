@@ -154,7 +154,7 @@ def value(key: str, written: str, line: int, column: int, finding: str, hint: st
 
 KEYS = (
     "architectures, archives, base, bootstrap, build, environment, extends, files, handler, kind, labels, language, "
-    "name, os, push, root, version"
+    "name, os, push, root, tests, version"
 )
 VALUES = {
     "an unknown key": value(
