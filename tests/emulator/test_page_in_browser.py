@@ -70,6 +70,8 @@ class Shown:
 
     def send(self, value: Any) -> None:
         self.event(value)
+        # What the page says of the answer before is not to be taken for what it will say of the next one.
+        self.browser.run("document.querySelector('#status').textContent = ''")
         self.browser.click("#send")
 
     def answered(self, status: str) -> str:
@@ -104,8 +106,8 @@ def test_what_a_function_writes_is_text(shown: Shown) -> None:
     page = shown.browser
     shown.send(HOSTILE)
     shown.answered("Answered.")
-    page.until(lambda: HOSTILE in page.text("#log"))
-    assert "red\n" in page.text("#log")
+    # The lines come one by one: the next one ends that which the function wrote in red.
+    page.until(lambda: HOSTILE in page.text("#log") and "red\n" in page.text("#log"))
     assert "\x1b" not in page.text("#log")
     shown.send("fail")
     shown.answered("The function failed. Own: <b>no</b>")
