@@ -16,6 +16,7 @@ from imagekit import __version__
 from imagekit.architecture import Architecture
 from imagekit.build import Builder, cached
 from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
+from imagekit.findings import Finding
 from imagekit.gather import regular
 from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
@@ -24,15 +25,17 @@ from imagekit.keep import Built, below, folder_of, ignore, keep, opener, parcel
 from imagekit.lock import Lock, Making, Request, differences
 from imagekit.lockfile import LockFile, Use
 from imagekit.making import codec, created, making
+from imagekit.oci.config import Config
 from imagekit.oci.ports import Cache
 from imagekit.oci.reference import Reference
-from imagekit.plan.assemble import image
+from imagekit.plan.assemble import configured, image
 from imagekit.plan.layers import layers
 from imagekit.plan.parts import ArchivePart
 from imagekit.plan.plan import Plan
 from imagekit.plan.settings import settings
 from imagekit.progress import Progress
 from imagekit.project import Project
+from imagekit.project import known as known_names
 from imagekit.spec.known import Validated
 from imagekit.spec.text import MAX_BYTES
 from imagekit.store.places import Places
@@ -73,12 +76,30 @@ def project(
     """The spec at `path` with its language and its base."""
     return Project.load(
         path,
-        lambda name: regular.read(name, MAX_BYTES),
+        _text,
         overrides=overrides,
         validated=session.validated,
         cwd=session.folder,
         today=session.today,
     ).only(platforms)
+
+
+def rendered(session: Session, path: str, overrides: Sequence[str] = ()) -> tuple[str, tuple[Finding, ...]]:
+    """The spec at `path` as one file, and what is to be warned of; raises InvalidSpec as `project` does."""
+    from imagekit.spec.load import merged
+    from imagekit.spec.render import to_yaml
+
+    node, warnings = merged(
+        path, lambda name: regular.read(name, MAX_BYTES), known_names(), overrides, session.validated
+    )
+    return to_yaml(node), warnings
+
+
+def configs(session: Session, work: Project, lock: Lock) -> tuple[Config, ...]:
+    """Each platform's config as far as it does not depend on layers; nothing is run."""
+    gathered = gather(session, work, lock, build=False)
+    pairs = zip(plan(work, lock, gathered), gathered, strict=True)
+    return tuple(configured(one, item.inputs.base) for one, item in pairs)
 
 
 def resolve(session: Session, work: Project, use: Use, compression: str | None = None, *, write: bool = True) -> Lock:
@@ -252,6 +273,11 @@ def _delivery(session: Session, name: str, tags: Sequence[str]) -> Delivery:
         tags=tuple(map(checked_tag, tags)),
         is_immutable=lambda tag: session.places.is_immutable(reference.tagged(tag)),
     )
+
+
+def _text(path: str) -> bytes:
+    """What a spec's file holds."""
+    return regular.read(path, MAX_BYTES)
 
 
 def _plan(work: Project, lock: Lock, number: int, gathered: Gathered) -> Plan:

@@ -27,6 +27,7 @@ _TABLE: Final = (
     ("lock", "imagekit.cli.lock", "build", "choose the exact bytes for a spec and write them to runtime.lock"),
     ("outdated", "imagekit.cli.outdated", "build", "what a new lock would change: moved tags, newer archives"),
     ("plan", "imagekit.cli.plan", "build", "everything that a build would do, without doing it"),
+    ("render", "imagekit.cli.render", "build", "print the spec as one file, or the image config it leads to"),
     ("build", "imagekit.cli.build", "build", "build the image"),
     ("push", "imagekit.cli.push", "ship", "send what was built to registries, blobs first, tags last"),
     ("inspect", "imagekit.cli.inspect", "look", "platforms, layers and config of an image"),

@@ -64,23 +64,31 @@ def index(images: Sequence[Image], annotations: dict[str, str]) -> Index:
     return Index(manifests=entries, annotations=annotations)
 
 
-def _config(plan: Plan, base: Image | None, layers: Sequence[Layer]) -> Config:
+def configured(plan: Plan, base: Image | None) -> Config:
+    """The config as far as it does not depend on layers: no diff IDs, no history."""
     settings = plan.settings
-    below = base.config if base else Config(platform=Platform.of(by_name(plan.architecture)), diff_ids=())
-    history = tuple(
-        History(created=settings.created, created_by=layer.title, comment="imagekit") for layer in plan.layers
-    )
+    platform = Platform.of(by_name(plan.architecture))
+    below = base.config if base else Config(platform=platform, diff_ids=())
     return replace(
         below,
-        platform=Platform.of(by_name(plan.architecture)),
-        diff_ids=(*below.diff_ids, *(layer.diff_id for layer in layers)),
+        platform=platform,
+        diff_ids=(),
         created=settings.created,
         environment=settings.environment,
         entrypoint=settings.entrypoint,
         command=settings.command,
         working_directory=settings.working_directory,
         labels={**below.labels, **settings.labels},
-        history=(*_history_below(below), *history),
+        history=(),
+    )
+
+
+def _config(plan: Plan, base: Image | None, layers: Sequence[Layer]) -> Config:
+    own = (History(created=plan.settings.created, created_by=layer.title, comment="imagekit") for layer in plan.layers)
+    return replace(
+        configured(plan, base),
+        diff_ids=(*(base.config.diff_ids if base else ()), *(layer.diff_id for layer in layers)),
+        history=(*(_history_below(base.config) if base else ()), *own),
     )
 
 

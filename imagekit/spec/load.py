@@ -38,6 +38,42 @@ def load(
     remembers what the schema accepted, so that it is asked once. `Spec.root` is absolute when `path` or `cwd`, the
     folder that `path` is relative to, is. Raises InvalidSpec with all problems and warnings, in order.
     """
+    accepted = _accepted(path, read, known, overrides, validated)
+    document = accepted.reading.document
+    places = {dotted(here): value.place for here, _, value in walk(accepted.reading.node) if here}
+    root = _root(path, document.get("root", "."), places.get("root"), cwd)
+    folder = _below(cwd, path)
+    spec = Spec.from_document(document, places, path=path, folder=folder, root=root, sources=accepted.sources)
+    return spec, accepted.findings
+
+
+def merged(
+    path: str,
+    read: Callable[[str], bytes],
+    known: Known,
+    overrides: Sequence[str] = (),
+    validated: Validated | None = None,
+) -> tuple[MappingNode, tuple[Finding, ...]]:
+    """What `load` makes a Spec of: one tree out of all files and overrides, each value with its place; and warnings.
+
+    Takes and raises what `load` does.
+    """
+    accepted = _accepted(path, read, known, overrides, validated)
+    return accepted.reading.node, accepted.findings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Accepted:
+    """A spec without errors; `sources` are the files that it was read from, base first."""
+
+    reading: _Reading
+    sources: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def _accepted(
+    path: str, read: Callable[[str], bytes], known: Known, overrides: Sequence[str], validated: Validated | None
+) -> _Accepted:
     merged = merge.read(path, read)
     if not merged.contents:
         raise _invalid(merged.findings)
@@ -51,13 +87,7 @@ def load(
     findings = _concealed((*merged.findings, *unset, *kept))
     if errors(findings):
         raise _invalid(findings)
-    places = {dotted(here): value.place for here, _, value in walk(node) if here}
-    root = _root(path, reading.document.get("root", "."), places.get("root"), cwd)
-    folder = _below(cwd, path)
-    spec = Spec.from_document(
-        reading.document, places, path=path, folder=folder, root=root, sources=tuple(merged.contents)
-    )
-    return spec, findings
+    return _Accepted(reading=reading, sources=tuple(merged.contents), findings=findings)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
