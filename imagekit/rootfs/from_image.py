@@ -7,11 +7,12 @@ from dataclasses import field
 
 from imagekit.errors import BuildFailed, InvalidFile
 from imagekit.oci.ports import Opener
+from imagekit.rootfs.contents import contents
 from imagekit.rootfs.copies import several
 from imagekit.rootfs.entry import Entry, Item, Kind, checked, shown, user_mode
 from imagekit.rootfs.patterns import Matcher, Patterns
 from imagekit.rootfs.tar_reader import Limits, MemberKind
-from imagekit.rootfs.whiteouts import MergedView, Place, descend, read_layer
+from imagekit.rootfs.whiteouts import MergedView, Place, descend
 from imagekit.values import dataclass
 
 
@@ -39,21 +40,15 @@ def from_image(
     place = view.find(wanted.path)
     if place is None:
         raise InvalidFile(f"{source} has no {shown(wanted.path)}", hint="`imagekit inspect` lists what an image holds")
-    contents: dict[int, dict[int, list[Entry]]] = {}
+    files: list[tuple[Entry, Place]] = []
     for path, chosen in _chosen(place, wanted):
         entry = _entry(path, chosen, source, wanted.mode)
         if entry.kind is Kind.FILE:
-            contents.setdefault(chosen.layer, {}).setdefault(chosen.number, []).append(entry)
+            files.append((entry, chosen))
         else:
             yield entry, None
-    for layer in sorted(contents):
-        name = f"{source}, layer {layer + 1}"
-        for reader, member in read_layer(layers[layer], name, limits or Limits()):
-            entries = contents[layer].pop(member.number, None)
-            if entries:
-                yield from several(entries, reader.content(), member.size)
-        if contents[layer]:
-            raise BuildFailed(f"{name} changed between two readings", hint="pull the image again")
+    for entries, stream, size in contents(files, layers, source, limits):
+        yield from several(entries, stream, size)
 
 
 def _chosen(place: Place, wanted: ImagePath) -> Iterator[tuple[str, Place]]:

@@ -1,0 +1,149 @@
+"""Reading the facts of a base: all its layers, once per digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import BinaryIO, Final
+
+from imagekit.errors import BuildFailed
+from imagekit.facts import CONTENTS, DATABASES, Database, DatabaseKind, Facts, KnownFile
+from imagekit.gather.local_layers import LocalLayers
+from imagekit.lock import LockedImage
+from imagekit.oci.digest import Digest
+from imagekit.oci.image import Image
+from imagekit.oci.ports import Cache, Opener, Source
+from imagekit.progress import Progress
+from imagekit.rootfs.base_layout import BaseLayout
+from imagekit.rootfs.contents import contents
+from imagekit.rootfs.entry import Readable
+from imagekit.rootfs.tar_reader import MemberKind
+from imagekit.rootfs.whiteouts import MergedView, Place, descend
+from imagekit.values import dataclass
+
+_KIND: Final = "base-facts"
+_PIECE: Final = 1 << 20
+#: Bytes of all files whose contents are facts; a real base has three million, most of them certificates.
+_MAX_CONTENTS: Final = 24 << 20
+#: Bytes of an RPM database; a base of 130 packages has five million.
+_MAX_DATABASE: Final = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FactsReader:
+    """Reads the facts of bases; `source` opens an image's name."""
+
+    cache: Cache
+    progress: Progress
+    source: Callable[[str], tuple[Source, str]]
+
+    def read(self, locked: LockedImage, image: Image) -> Facts:
+        """The facts of a base; raises BuildFailed for layers that are damaged or hostile."""
+        key = str(locked.manifest)
+        kept = self.cache.record(_KIND, key)
+        facts = self._on_disk(Facts.from_record(kept)) if kept else None
+        if facts is None:
+            source, _ = self.source(locked.reference)
+            local = LocalLayers(cache=self.cache, progress=self.progress)
+            layers = local.openers(source, image.manifest.layers, locked.reference)
+            with self.progress.task(f"reading the file system of {locked.reference}"):
+                facts = self._read(layers, locked.reference)
+            self.cache.keep(_KIND, key, facts.record)
+        return facts
+
+    def _on_disk(self, facts: Facts) -> Facts | None:
+        """With the places of the database's files; None when the cache no longer has them."""
+        known = facts.database
+        if known is None:
+            return facts
+        file = self.cache.blob(known.digest)
+        log_file = self.cache.blob(known.log) if known.log else ""
+        if file is None or log_file is None:
+            return None
+        return replace(facts, database=replace(known, file=file, log_file=log_file))
+
+    def _read(self, layers: Sequence[Opener], source: str) -> Facts:
+        view = MergedView.from_layers(layers, source)
+        layout = view.layout()
+        wanted = _wanted(view, source)
+        database = _database(view, layout)
+        if database:
+            path, _, place = database
+            wanted[path] = place
+            log = view.find(f"{path}-wal")
+            if log and log.kind is MemberKind.FILE and log.size:
+                wanted[f"{path}-wal"] = log
+        texts: dict[str, bytes] = {}
+        blobs: dict[str, tuple[Digest, str]] = {}
+        for paths, stream, _ in contents(wanted.items(), layers, source):
+            if database and any(path.startswith(database[0]) for path in paths):
+                blobs |= dict.fromkeys(paths, self._blob(stream))
+            else:
+                texts |= dict.fromkeys(paths, _all(stream))
+        return Facts(layout=layout, files=_files(wanted, texts), database=_described(database, blobs))
+
+    def _blob(self, stream: Readable) -> tuple[Digest, str]:
+        """A file of the database, in the cache: its digest and where it lies."""
+        with self.cache.writer() as writer:
+            digest = _copy(stream, writer.file)
+            return digest, writer.commit(digest)
+
+
+def _wanted(view: MergedView, source: str) -> dict[str, Place]:
+    """The files whose contents are facts."""
+    wanted = {
+        path: place
+        for path, place in descend(view.root, "")
+        if place.kind is MemberKind.FILE and CONTENTS.fullmatch(path) and path.isprintable()
+    }
+    if sum(place.size for place in wanted.values()) > _MAX_CONTENTS:
+        raise BuildFailed(
+            f"{source}: its users, certificates and settings have more than {_MAX_CONTENTS:,} bytes",
+            hint="do not use this image; it is not made as images are",
+        )
+    return wanted
+
+
+def _database(view: MergedView, layout: BaseLayout) -> tuple[str, DatabaseKind, Place] | None:
+    """The RPM database's real path, its kind, and where its content is."""
+    for folder in DATABASES:
+        for kind in DatabaseKind:
+            path = layout.resolved(f"{folder}/{kind.value}")
+            place = view.find(path)
+            if place and place.kind is MemberKind.FILE:
+                if place.size > _MAX_DATABASE:
+                    raise BuildFailed(f"the base's RPM database /{path} has {place.size:,} bytes; that is too many")
+                return path, kind, place
+    return None
+
+
+def _described(
+    database: tuple[str, DatabaseKind, Place] | None, blobs: Mapping[str, tuple[Digest, str]]
+) -> Database | None:
+    if database is None:
+        return None
+    path, kind, place = database
+    digest, file = blobs[path]
+    log, log_file = blobs.get(f"{path}-wal", (None, ""))
+    return Database(kind=kind, path=path, digest=digest, log=log, mode=place.mode, file=file, log_file=log_file)
+
+
+def _files(wanted: Mapping[str, Place], texts: Mapping[str, bytes]) -> dict[str, KnownFile]:
+    return {
+        path: KnownFile(content=texts[path], mode=place.mode, uid=place.uid, gid=place.gid)
+        for path, place in sorted(wanted.items())
+        if path in texts
+    }
+
+
+def _all(stream: Readable) -> bytes:
+    return b"".join(iter(lambda: stream.read(_PIECE), b""))
+
+
+def _copy(stream: Readable, target: BinaryIO) -> Digest:
+    digest = hashlib.sha256()
+    while piece := stream.read(_PIECE):
+        digest.update(piece)
+        target.write(piece)
+    return Digest(digest.hexdigest())
