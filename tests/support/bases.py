@@ -140,9 +140,10 @@ class StandIn:
         architectures: tuple[str, ...] = ("amd64", "arm64"),
         *,
         on_build: bool = True,
+        also: Mapping[str, Mapping[str, Node]] | None = None,
     ) -> StandIn:
         """A base of one family; `programs` by architecture and name go to /usr/bin (the emulator to its place), those
-        with a path to it.
+        with a path to it. `also` is a further layer, by architecture.
 
         `on_build` gives it a trigger that AWS's has not, and that no image built on it may keep.
         """
@@ -150,7 +151,9 @@ class StandIn:
         made = cls(index=b"", index_type=index_type, manifest_type=manifest_type)
         entries = []
         for architecture in architectures:
-            tars = [layer(nodes) for nodes in system_layers(architecture, (programs or {}).get(architecture, {}), size)]
+            parts = system_layers(architecture, (programs or {}).get(architecture, {}), size)
+            parts += [dict(also[architecture])] if also else []
+            tars = [layer(nodes) for nodes in parts]
             layers = [made.add(gzip.compress(tar, 6, mtime=0), layer_type) for tar in tars]
             config = made.add(json.dumps(_config(architecture, tars, family, on_build=on_build)).encode(), config_type)
             manifest = json.dumps(
