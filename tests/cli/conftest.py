@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import bench as support
+from tests.support.packages.bench import furnish
 from tests.support.registry import Registry
 
 
@@ -28,3 +29,9 @@ def bench(
     folder = tmp_path / "app"
     folder.mkdir()
     return support.Bench(folder, registry, monkeypatch, capsys)
+
+
+@pytest.fixture
+def amazon(bench: support.Bench) -> support.Bench:
+    """`bench` with bases that have packages, and Amazon Linux's package site with the samples, signed."""
+    return furnish(bench)

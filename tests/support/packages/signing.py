@@ -11,7 +11,7 @@ class Key:
     """An OpenPGP key; `armored` is what users keep in a file."""
 
     def __init__(self, name: str) -> None:
-        self._secret = pysequoia.Tsk.generate(f"{name} <{name}@example.com>", cipher_suite=pysequoia.CipherSuite.RSA3k)
+        self._secret = pysequoia.Tsk.generate(f"{name} <{name}@example.com>", cipher_suite=pysequoia.CipherSuite.RSA2k)
         self.certificate = self._secret.extract_certificate()
         self.fingerprint = str(self.certificate.fingerprint).upper()
         self.armored = str(self.certificate).encode()
