@@ -27,7 +27,8 @@ RINGS = (
     {"spec", "rootfs"},
     {"rpm"},
     {"oci", "architecture", "data"},
-    {"errors", "findings", "progress", "parallel", "values"},
+    {"decompression"},
+    {"errors", "findings", "progress", "parallel", "readable", "values"},
     {"__init__"},
 )
 DEPTH = {name: depth for depth, ring in enumerate(RINGS) for name in ring}

@@ -15,9 +15,9 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.image import Image
 from imagekit.oci.ports import Cache, Opener, Source
 from imagekit.progress import Progress
+from imagekit.readable import Readable
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.contents import contents
-from imagekit.rootfs.entry import Readable
 from imagekit.rootfs.tar_reader import MemberKind
 from imagekit.rootfs.whiteouts import MergedView, Place, descend
 from imagekit.values import dataclass

@@ -6,7 +6,7 @@ import threading
 from queue import Empty, Queue
 from typing import Final
 
-from imagekit.rootfs.entry import Readable
+from imagekit.readable import Readable
 
 _PIECE: Final = 1 << 18
 #: Pieces that wait at most: the bound on memory.

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from imagekit.decompression import Decompressed
 from imagekit.errors import BuildFailed, InvalidFile
 from imagekit.rootfs.copies import several
-from imagekit.rootfs.decompression import Decompressed
 from imagekit.rootfs.entry import Content, Entry, Item, Kind, archive_mode, normalised, shown
 from imagekit.rootfs.placing import Placing
 from imagekit.rootfs.tar_reader import Limits, Member, MemberKind, TarReader

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from imagekit.errors import BuildFailed
 from imagekit.oci.ports import Opener
-from imagekit.rootfs.entry import Readable
+from imagekit.readable import Readable
 from imagekit.rootfs.tar_reader import Limits
 from imagekit.rootfs.whiteouts import Place, read_layer
 

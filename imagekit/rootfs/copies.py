@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from imagekit.rootfs.entry import Entry, Item, Readable
+from imagekit.readable import Readable
+from imagekit.rootfs.entry import Entry, Item
 
 #: Contents up to this size are held in memory, larger ones in a temporary file.
 _SMALL: Final = 8 << 20

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Final
 
 from imagekit.errors import BuildFailed, InvalidFile
-from imagekit.rootfs.entry import Content, Entry, Item, Kind, Readable
+from imagekit.readable import Readable
+from imagekit.rootfs.entry import Content, Entry, Item, Kind
 from imagekit.rootfs.tree import Node, Tree
 
 #: Files up to this size are read at once.

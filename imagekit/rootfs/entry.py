@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import Final
 
 from imagekit.errors import BuildFailed
 from imagekit.oci.digest import Digest
+from imagekit.readable import Readable
 from imagekit.values import dataclass
 
 #: The mtime of files from disk and of generated entries, in seconds: 1980-01-01T00:00:00Z, the first that zip holds.
@@ -33,16 +34,6 @@ class Kind(StrEnum):
     FILE = "file"
     DIRECTORY = "directory"
     SYMLINK = "symlink"
-
-
-class Readable(Protocol):
-    """Bytes in pieces; an empty piece is the end."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes."""
-
-    def close(self) -> None:
-        """Let go of what is behind it."""
 
 
 #: Contents of a file: the bytes, or what gives them (or a stream of them) when they are needed.

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from imagekit.errors import BuildFailed
+from imagekit.readable import Readable
 from imagekit.rootfs.base_layout import BaseLayout, Directory
-from imagekit.rootfs.entry import Content, Entry, Item, Kind, Readable, checked, problem_of, shown
+from imagekit.rootfs.entry import Content, Entry, Item, Kind, checked, problem_of, shown
 from imagekit.rootfs.gzip import Codec, LayerBlob, LayerWriter
 from imagekit.rootfs.tar import END, header, padding
 

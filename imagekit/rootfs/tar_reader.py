@@ -10,10 +10,11 @@ from collections.abc import Iterator
 from enum import StrEnum
 from typing import Final, Protocol
 
+from imagekit.decompression import Damaged
 from imagekit.errors import BuildFailed
+from imagekit.readable import Readable
 from imagekit.rootfs import tar_header
-from imagekit.rootfs.decompression import Damaged
-from imagekit.rootfs.entry import Readable, shown
+from imagekit.rootfs.entry import shown
 from imagekit.rootfs.tar_header import BLOCK, Header
 from imagekit.values import dataclass
 

@@ -15,12 +15,12 @@ from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, flock
 from typing import Final
 
+from imagekit.decompression import Decompressed
 from imagekit.errors import BuildFailed, Missing, WrongDigest
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Opener
 from imagekit.rootfs import stems
 from imagekit.rootfs.ahead import ReadAhead
-from imagekit.rootfs.decompression import Decompressed
 from imagekit.rootfs.tar_reader import Limits, TarReader
 from imagekit.rootfs.unpacked_tree import UnpackedTree
 from imagekit.values import dataclass

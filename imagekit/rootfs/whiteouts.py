@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from imagekit.decompression import Decompressed
 from imagekit.errors import BuildFailed
 from imagekit.oci.ports import Opener
 from imagekit.rootfs.base_layout import MAX_LINKS, BaseLayout, Directory
-from imagekit.rootfs.decompression import Decompressed
 from imagekit.rootfs.entry import MAX_PATH, MTIME, WHITEOUT, shown
 from imagekit.rootfs.tar_reader import Limits, Member, MemberKind, TarReader
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from imagekit.errors import WrongChecksum
+from imagekit.readable import Readable
 from imagekit.rpm import header as headers
 from imagekit.rpm.header import Header, damaged
 from imagekit.rpm.tag import SignatureTag, Tag
@@ -17,13 +18,6 @@ _SOURCE_PACKAGE: Final = b"\0\1"
 _PIECE: Final = 1 << 20
 #: Numbers of OpenPGP's hash algorithms (RFC 9580, section 9.5), which headers use.
 ALGORITHMS: Final = {1: "md5", 2: "sha1", 8: "sha256", 9: "sha384", 10: "sha512", 11: "sha224"}
-
-
-class Readable(Protocol):
-    """Bytes in pieces; an empty piece is the end."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

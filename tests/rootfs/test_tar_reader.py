@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imagekit.decompression import Decompressed
 from imagekit.errors import BuildFailed
-from imagekit.rootfs.decompression import Decompressed
 from imagekit.rootfs.entry import Entry
 from imagekit.rootfs.tar import END, header, padding
 from imagekit.rootfs.tar_reader import Limits, Member, MemberKind, TarReader

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagekit.rootfs.decompression import Damaged, Decompressed
+from imagekit.decompression import Damaged, Decompressed
 
 DATA = random.Random(1).randbytes(100_000) + bytes(3_000_000) + b"the end"
 COMPRESS = {
@@ -59,6 +59,18 @@ def test_members_and_zeros_may_follow(kind):
     assert unpacked(raw) == b"onetwo"
     assert unpacked(raw, piece=1) == b"onetwo"
     assert unpacked(raw + bytes(1024)) == b"onetwo"
+
+
+def test_the_form_before_xz_is_read_where_it_is_expected():
+    """It has no magic of its own: a tar whose first name is `]` begins with the same bytes."""
+    raw = lzma.compress(DATA, lzma.FORMAT_ALONE)
+    stream = Decompressed(io.BytesIO(raw), lzma=True)
+    assert b"".join(iter(lambda: stream.read(1 << 20), b"")) == DATA
+    assert Decompressed(io.BytesIO(raw)).read(13) == raw[:13]
+    for bad in (raw[:-1], raw + b"garbage"):
+        stream = Decompressed(io.BytesIO(bad), lzma=True)
+        with pytest.raises(Damaged):
+            list(iter(lambda stream=stream: stream.read(1 << 20), b""))
 
 
 def test_zstd_frames_follow_each_other():

@@ -7,9 +7,11 @@ from typing import IO, Final, Protocol, cast
 
 from zlib_ng import zlib_ng
 
-from imagekit.rootfs.entry import Readable
+from imagekit.readable import Readable
 
 _GZIP, _XZ, _BZIP2, _ZSTD = b"\x1f\x8b\x08", b"\xfd7zXZ\x00", b"BZh", b"\x28\xb5\x2f\xfd"
+#: The beginning of .lzma with xz's settings, which is too short to tell it from anything else.
+_LZMA: Final = b"\x5d\0\0"
 _INPUT: Final = 1 << 16
 #: What a decoder may ask for: xz -9 takes 65 MiB, zstd --ultra -22 a window of 128 MiB.
 _MAX_XZ_MEMORY: Final = 256 << 20
@@ -70,14 +72,14 @@ class _Inflate:
 class Decompressed:
     """The content of `raw`, which may be compressed (gzip, xz, bzip2, zstd) or not; closes it.
 
-    `proves_end` is true when the compression itself tells a complete stream from one that was cut off.
-    Raises Damaged.
+    `lzma` says that it may also be in the form that xz replaced. `proves_end` is true when the compression itself
+    tells a complete stream from one that was cut off. Raises Damaged.
     """
 
-    def __init__(self, raw: Readable) -> None:
+    def __init__(self, raw: Readable, *, lzma: bool = False) -> None:
         self._raw = raw
         self._pending = _at_least(raw, 6)
-        self._magic, self._new = _decoder_of(self._pending)
+        self._magic, self._new = _decoder_of(self._pending, lzma=lzma)
         self._stream: Readable | None = None
         self._decoder: _Decoder | None = self._new() if self._new else None
         self.proves_end = self._decoder is not None
@@ -150,7 +152,7 @@ class Decompressed:
             raise Damaged(f"it is damaged ({error})") from error
 
 
-def _decoder_of(head: bytes) -> tuple[bytes, Callable[[], _Decoder] | None]:
+def _decoder_of(head: bytes, *, lzma: bool) -> tuple[bytes, Callable[[], _Decoder] | None]:
     """Magic bytes and decoder by the first bytes; none for zstd, which has its own reader, and for what is plain."""
     if head.startswith(_GZIP):
         return _GZIP, _Inflate
@@ -158,6 +160,10 @@ def _decoder_of(head: bytes) -> tuple[bytes, Callable[[], _Decoder] | None]:
         from lzma import FORMAT_XZ, LZMADecompressor
 
         return _XZ, lambda: LZMADecompressor(FORMAT_XZ, memlimit=_MAX_XZ_MEMORY)
+    if lzma and head.startswith(_LZMA):
+        from lzma import FORMAT_ALONE, LZMADecompressor
+
+        return _LZMA, lambda: LZMADecompressor(FORMAT_ALONE, memlimit=_MAX_XZ_MEMORY)
     if head.startswith(_BZIP2):
         from bz2 import BZ2Decompressor
 
