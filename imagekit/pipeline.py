@@ -240,7 +240,14 @@ def contents(session: Session, work: Project) -> Iterator[Parcel]:
 
 def push(session: Session, what: Parcel, to: Sequence[str], tags: Sequence[str]) -> None:
     """Deliver to every repository under every tag."""
-    deliver(what, [_delivery(session, name, tags) for name in to], session.progress)
+    with session.places.explained():
+        deliver(what, [_delivery(session, name, tags) for name in to], session.progress)
+
+
+def create_repositories(session: Session, to: Sequence[str]) -> None:
+    """See that the repositories are there that an image is pushed to; ECR creates none by itself."""
+    for name in to:
+        session.progress.say(session.places.create_repository(name))
 
 
 @contextmanager

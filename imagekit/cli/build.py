@@ -19,6 +19,7 @@ from imagekit.lockfile import Use
 @options.tags
 @option("--push", is_flag=True, help="Push what was built.")
 @options.destinations
+@options.create_repository
 @options.platform
 @option(
     "--output",
@@ -43,6 +44,7 @@ def build(
     tags: Sequence[str],
     push: bool,
     destinations: Sequence[str],
+    create: bool,
     architectures: Sequence[Architecture],
     outputs: Sequence[str],
     load: bool,
@@ -62,14 +64,17 @@ def build(
     from imagekit.cli import deliveries, work
     from imagekit.cli.references import References, show
 
-    if destinations and not push:
-        raise UsageError("--to without --push", hint="add --push, or run `imagekit push --to …` afterwards")
+    if (destinations or create) and not push:
+        named = "--to" if destinations else "--create-repository"
+        raise UsageError(f"{named} without --push", hint="add --push, or run `imagekit push --to …` afterwards")
     with work.opened(session, spec) as opened:
         loaded = work.load(session, opened, spec, overrides, architectures, strict=strict).labelled(labels)
         names = work.tags_of(loaded, tags)
         to = work.repositories(session, loaded, destinations) if push else ()
         work.check_print(loaded, only)
         deliveries.check(loaded, outputs, load=load)
+        if create:
+            pipeline.create_repositories(opened, to)
         folder = pipeline.make(opened, loaded, use, compression, names, to)
         with pipeline.contents(opened, loaded) as parcel:
             for output in outputs:

@@ -71,6 +71,12 @@ def destinations(function: _Function) -> _Function:
     return option("--to", "destinations", metavar="REPOSITORY", multiple=True, help=text)(function)
 
 
+def create_repository(function: _Function) -> _Function:
+    """`--create-repository`, given as `create`."""
+    text = "Create what is missing of them at ECR, as Lambda needs it: immutable tags, scanned on push."
+    return option("--create-repository", "create", is_flag=True, help=text)(function)
+
+
 def labels(function: _Function) -> _Function:
     """`--label KEY=VALUE`, given as the mapping `labels`."""
     text = "A label of the image, over the spec's."

@@ -18,6 +18,7 @@ from imagekit.lockfile import Use
 @options.spec
 @options.tags
 @options.destinations
+@options.create_repository
 @option("--no-build", is_flag=True, help="Push what the last build left, whatever has changed since.")
 @options.platform
 @options.lock_use
@@ -33,6 +34,7 @@ def push(
     *,
     tags: Sequence[str],
     destinations: Sequence[str],
+    create: bool,
     no_build: bool,
     architectures: Sequence[Architecture],
     use: Use,
@@ -61,6 +63,9 @@ def push(
         to = work.repositories(session, loaded, destinations)
         if not no_build:
             work.check_print(loaded, only)
+        if create:
+            pipeline.create_repositories(opened, to)
+        if not no_build:
             pipeline.make(opened, loaded, use, compression, names, to)
         with pipeline.contents(opened, loaded) as parcel:
             pipeline.push(opened, parcel, to, names)

@@ -64,11 +64,13 @@ def _chosen(found: References, only: str | None) -> Sequence[str]:
 
 
 def _say_uri(session: Session, found: References) -> None:
-    """The ImageUri that CreateFunction takes: a plain manifest, never the index."""
+    """The ImageUri that CreateFunction takes: a plain manifest, never the index, and no FIPS endpoint."""
+    from imagekit.store.ecr import image_uri
+
     for name in found.names:
         for architecture, digest in found.digests.items():
             if architecture != "index":
-                session.say(f"ImageUri of a function for {architecture}: {name}@{digest}")
+                session.say(f"ImageUri of a function for {architecture}: {image_uri(name)}@{digest}")
 
 
 def _tell_workflow(session: Session, found: References) -> None:

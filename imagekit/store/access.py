@@ -17,8 +17,8 @@ from urllib.parse import urlencode
 from imagekit.errors import RemoteFailed
 from imagekit.store.answers import SMALL, Answer, Refused
 from imagekit.store.auth import Keyring
-from imagekit.store.aws import is_ecr
 from imagekit.store.challenge import Challenge
+from imagekit.store.ecr import is_ecr
 from imagekit.store.guard import special
 from imagekit.store.hosts import Endpoint
 from imagekit.store.secret import Credential, Kind

@@ -33,9 +33,13 @@ class TooLong(RemoteFailed):
 
 
 class Refused(RemoteFailed):
-    """A request got an answer, and it is no. `passing`: another try may do, `pause`: the seconds asked for before."""
+    """A request got an answer, and it is no. `passing`: another try may do, `pause`: the seconds asked for before.
+
+    `repository`: the registry and the repository that it is about, where it is about one.
+    """
 
     pause: float | None = None
+    repository: tuple[str, str] | None = None
 
     def __init__(
         self, message: str, *, hint: str = "", place: Place | None = None, status: int = 0, passing: bool = False
@@ -74,7 +78,7 @@ class Answer:
     def words(self) -> str:
         """What the server says, in one bounded line; nothing for a page of HTML."""
         if self.errors:
-            return cleaned("; ".join(": ".join(filter(None, pair)) for pair in self.errors))
+            return cleaned("; ".join(": ".join(filter(None, pair)) for pair in self.errors), 700)
         text = self.body[:2048].decode("utf-8", "replace")
         return "" if text.lstrip().startswith("<") else cleaned(text)
 
@@ -100,4 +104,5 @@ class Answer:
 def _error(item: object) -> tuple[str, str]:
     if not isinstance(item, dict):
         return "", cleaned(str(item), 100)
-    return cleaned(str(item.get("code") or ""), 60), cleaned(str(item.get("message") or ""), 200)
+    # AWS's messages are long, and say at their end which policy it is.
+    return cleaned(str(item.get("code") or ""), 60), cleaned(str(item.get("message") or ""), 600)

@@ -9,10 +9,12 @@ import json
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from imagekit.errors import InvalidFile
+from imagekit.store.ecr import PUBLIC, expiry, is_ecr
 from imagekit.store.hosts import Hosts, normal
 from imagekit.store.loginfiles import LoginFile, from_netrc, login_files, server_name
 from imagekit.store.secret import Credential, Kind, Secret
@@ -37,21 +39,24 @@ class Keyring:
         *,
         ecr: Callable[[str], Credential | None] | None = None,
         helper_time: float = HELPER_TIME,
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._hosts = hosts
         self._ecr = ecr or _from_aws
         self._helper_time = helper_time
+        self._now = now
         self._lock = threading.RLock()
         self._files: tuple[LoginFile, ...] | None = None
         self._helped: dict[tuple[str, str], Credential | None] = {}
         self._aws: dict[str, Credential | None] = {}
+        self._ended: set[str] = set()
 
     def find(self, registry: str, repository: str, *, writes: bool) -> Credential | None:
         """Who we are to a registry: the first that is set or kept for it; nothing is no error."""
         with self._lock:
             return (
                 self.configured(registry)
-                or self._kept(normal(registry), repository)
+                or self._unexpired(normal(registry), self._kept(normal(registry), repository))
                 or from_netrc(self._hosts.environment, _host(registry))
                 or self._of_aws(normal(registry), writes=writes)
             )
@@ -98,6 +103,16 @@ class Keyring:
                 return found
         return None
 
+    def _unexpired(self, registry: str, kept: Credential | None) -> Credential | None:
+        """A login that is still good: ECR's ends after twelve hours, and AWS can be asked for another one."""
+        end = expiry(kept.secret.reveal()) if kept and is_ecr(registry) else None
+        if end is None or self._now() < end:
+            return kept
+        if registry not in self._ended:
+            self._ended.add(registry)
+            logger.warning("the login for %s %s has ended; AWS is asked for another one", registry, kept)
+        return None
+
     def _from_helper(self, helper: str, server: str) -> Credential | None:
         if (helper, server) not in self._helped:
             self._helped[helper, server] = run_helper(helper, server, self._hosts.environment, self._helper_time)
@@ -105,8 +120,6 @@ class Keyring:
 
     def _of_aws(self, registry: str, *, writes: bool) -> Credential | None:
         """ECR's token. ECR Public is read without one: its token needs a permission that few who read have."""
-        from imagekit.store.aws import PUBLIC, is_ecr
-
         if not is_ecr(registry) or (registry == PUBLIC and not writes):
             return None
         if registry not in self._aws:

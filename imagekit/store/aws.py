@@ -1,31 +1,37 @@
-"""Amazon ECR through boto3: tokens, and whether a repository's tags may be moved. boto3 is an extra.
+"""AWS through boto3, which is an extra: ECR's tokens, a profile's credentials, and AWS's errors in words.
 
-API: "GetAuthorizationToken" and "DescribeRepositories" of ECR; ECR Public has its token service in us-east-1 only.
+API: "GetAuthorizationToken" of ECR and of ECR Public. Credentials come the way they come in AWS's own tools: variables,
+profiles, single sign-on, a role by web identity (OIDC), the role of a container or an instance.
 """
 
 from __future__ import annotations
 
 import base64
-import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 from imagekit.errors import Missing, RemoteFailed
+from imagekit.store.ecr import PUBLIC_REGION, EcrName, advice
 from imagekit.store.secret import Credential, Secret
 from imagekit.store.text import cleaned
 
-#: ECR Public's registry.
-PUBLIC: Final = "public.ecr.aws"
-_PRIVATE: Final = re.compile(r"([0-9]{12})\.dkr[.-]ecr(?:-fips)?\.([a-z0-9-]+)\.(?:amazonaws\.com(?:\.cn)?|on\.aws)")
+_TOKEN: Final = "ecr:GetAuthorizationToken"
+_LOG_IN: Final = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, log in with `aws sso login`, or use `docker login`"
+#: Botocore's exceptions, by name since not all are in all of its versions, for credentials that are none or not good.
+_NOBODY: Final = (
+    *("NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "CredentialRetrievalError", "SSOError"),
+    *("TokenRetrievalError", "ConfigParseError", "ConfigNotFound", "InvalidConfigError", "NoAuthTokenError"),
+    *("RefreshWithMFAUnsupportedError", "LoginError"),
+)
+#: AWS's codes for credentials that it does not know, or not any more.
+_EXPIRED: Final = frozenset({
+    *("ExpiredToken", "ExpiredTokenException", "RequestExpired", "InvalidClientTokenId", "UnrecognizedClientException"),
+    *("InvalidSignatureException", "SignatureDoesNotMatch", "AuthFailure", "InvalidIdentityToken"),
+})  # fmt: skip
 
 #: Makes a client of a service in a region, as `boto3.client` does.
 Factory = Callable[[str, str], Any]
-
-
-def is_ecr(registry: str) -> bool:
-    """True for a registry whose tokens AWS gives."""
-    return registry == PUBLIC or _PRIVATE.fullmatch(registry) is not None
 
 
 def ecr_credential(registry: str, factory: Factory | None = None) -> Credential | None:
@@ -33,65 +39,23 @@ def ecr_credential(registry: str, factory: Factory | None = None) -> Credential 
 
     Raises Missing without AWS credentials, RemoteFailed when AWS refuses.
     """
-    make = factory or boto3_factory()
+    make = factory or factory_for(registry)
     return None if make is None else ecr_token(registry, make)
 
 
 def ecr_token(registry: str, factory: Factory) -> Credential:
     """ECR's token for a registry; raises as `ecr_credential` does."""
-    with _translated(f"the token for {registry}"):
-        if registry == PUBLIC:
-            data = factory("ecr-public", "us-east-1").get_authorization_token()["authorizationData"]
+    with translated(f"the token for {registry}", action=_TOKEN):
+        name = EcrName.parse(registry)
+        if name is None:
+            data = factory("ecr-public", PUBLIC_REGION).get_authorization_token()["authorizationData"]
         else:
-            account, region = _place(registry)
-            answer = factory("ecr", region).get_authorization_token(registryIds=[account])
+            answer = factory("ecr", name.region).get_authorization_token(registryIds=[name.account])
             data = answer["authorizationData"][0]
         username, _, password = base64.b64decode(data["authorizationToken"]).decode().partition(":")
         if not (username and password):
             raise ValueError("its answer holds no user and password")
     return Credential(origin="AWS, through boto3", username=username, secret=Secret(password), renewable=True)
-
-
-def tag_mutability(registry: str, repository: str, tag: str, factory: Factory | None = None) -> bool | None:
-    """Whether `tag` is immutable in an ECR repository; None when that cannot be known (not ECR, no boto3, no right)."""
-    make = factory or (boto3_factory() if is_ecr(registry) and registry != PUBLIC else None)
-    if make is None or not _PRIVATE.fullmatch(registry):
-        return None
-    account, region = _place(registry)
-    try:
-        with _translated(f"the settings of {registry}/{repository}"):
-            client = make("ecr", region)
-            found = client.describe_repositories(registryId=account, repositoryNames=[repository])["repositories"][0]
-    except (Missing, RemoteFailed):
-        return None
-    return _is_immutable(found, tag)
-
-
-def _is_immutable(repository: dict[str, Any], tag: str) -> bool | None:
-    """By the repository's mode and the filters that except tags from it."""
-    mode = str(repository.get("imageTagMutability", ""))
-    filters = repository.get("imageTagMutabilityExclusionFilters") or ()
-    excepted = any(_fits(str(item.get("filter", "")), tag) for item in filters if isinstance(item, dict))
-    by_mode = {
-        "MUTABLE": False,
-        "IMMUTABLE": True,
-        "IMMUTABLE_WITH_EXCLUSION": not excepted,
-        "MUTABLE_WITH_EXCLUSION": excepted,
-    }
-    return by_mode.get(mode)
-
-
-def _fits(pattern: str, tag: str) -> bool:
-    """ECR's wildcard: `*` is any text."""
-    return re.fullmatch(".*".join(re.escape(part) for part in pattern.split("*")), tag) is not None
-
-
-def _place(registry: str) -> tuple[str, str]:
-    """Account and region of a private registry."""
-    match = _PRIVATE.fullmatch(registry)
-    if match is None:
-        raise RemoteFailed(f"{registry} is no registry of ECR")
-    return match[1], match[2]
 
 
 def temporary_credentials(profile: str) -> dict[str, str]:
@@ -102,11 +66,8 @@ def temporary_credentials(profile: str) -> dict[str, str]:
     try:
         import boto3
     except ImportError as error:
-        raise Missing(
-            "boto3 is not installed, which reads AWS profiles",
-            hint="install imagekit with its extra: lambda-imagekit[aws]",
-        ) from error
-    with _translated(f"the credentials of the profile {profile}"):
+        raise without_boto3("reads AWS profiles") from error
+    with translated(f"the credentials of the profile {profile}"):
         session = boto3.session.Session(profile_name=profile)
         found = session.get_credentials()
         if found is None:
@@ -126,7 +87,19 @@ def _credentials(access_key_id: str, secret_access_key: str, session_token: str)
     }
 
 
-def boto3_factory() -> Factory | None:
+def without_boto3(does: str) -> Missing:
+    """The error of a machine without boto3."""
+    hint = "install imagekit with its extra: lambda-imagekit[aws]"
+    return Missing(f"boto3 is not installed, which {does}", hint=hint)
+
+
+def factory_for(registry: str) -> Factory | None:
+    """Clients for a registry's account: its FIPS and dual-stack endpoints are told by its name."""
+    name = EcrName.parse(registry)
+    return boto3_factory(fips=bool(name and name.is_fips), dual_stack=bool(name and name.is_dual_stack))
+
+
+def boto3_factory(*, fips: bool = False, dual_stack: bool = False) -> Factory | None:
     """Clients of boto3, with few and short tries; None when it is not installed."""
     try:
         import boto3
@@ -134,7 +107,9 @@ def boto3_factory() -> Factory | None:
     except ImportError:
         return None
     session = boto3.session.Session()
-    config = Config(connect_timeout=10, read_timeout=15, retries={"total_max_attempts": 3, "mode": "standard"})
+    endpoints = {"use_fips_endpoint": fips or None, "use_dualstack_endpoint": dual_stack or None}
+    retries = {"total_max_attempts": 3, "mode": "standard"}
+    config = Config(connect_timeout=10, read_timeout=15, retries=retries, **endpoints)
 
     def make(service: str, region: str) -> Any:
         return session.client(service, region_name=region, config=config)
@@ -143,23 +118,29 @@ def boto3_factory() -> Factory | None:
 
 
 @contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Botocore's errors in words."""
+def translated(what: str, *, action: str = "", resource: str = "*") -> Iterator[None]:
+    """Botocore's errors in words; `action` on `resource` is what needs a permission.
+
+    Raises Missing without credentials that are good, RemoteFailed when AWS refuses or cannot be reached.
+    """
     from botocore import exceptions as theirs
 
     try:
         yield
-    except (theirs.NoCredentialsError, theirs.PartialCredentialsError, theirs.ProfileNotFound) as error:
-        raise Missing(
-            f"AWS cannot be asked for {what}: {cleaned(str(error))}",
-            hint="set AWS_PROFILE or AWS_ACCESS_KEY_ID, log in with `aws sso login`, or use `docker login`",
-        ) from error
+    except tuple(getattr(theirs, name) for name in _NOBODY if hasattr(theirs, name)) as error:
+        raise Missing(f"AWS cannot be asked for {what}: {cleaned(str(error))}", hint=_LOG_IN) from error
     except theirs.ClientError as error:
-        code = cleaned(str(error.response.get("Error", {}).get("Code", "")), 80)
-        said = cleaned(str(error.response.get("Error", {}).get("Message", "")))
-        raise RemoteFailed(
-            f"AWS does not give {what}: {code}: {said}",
-            hint="check whose AWS credentials these are (`aws sts get-caller-identity`), and their right to ECR",
-        ) from error
+        raise _refused(error.response.get("Error", {}), what, action, resource) from error
     except (theirs.BotoCoreError, KeyError, IndexError, ValueError, TypeError) as error:
         raise RemoteFailed(f"AWS does not give {what}: {cleaned(str(error))}", hint="try again") from error
+
+
+def _refused(error: Mapping[str, Any], what: str, action: str, resource: str) -> Missing | RemoteFailed:
+    """AWS's no: to nobody it knows any more, to somebody who may not, or to what was asked."""
+    code, said = cleaned(str(error.get("Code", "")), 80), cleaned(str(error.get("Message", "")), 600)
+    if code in _EXPIRED:
+        return Missing(f"the AWS credentials are not good any more for {what}: {code}: {said}", hint=_LOG_IN)
+    hint = "check whose AWS credentials these are (`aws sts get-caller-identity`)"
+    if code.startswith("AccessDenied"):
+        hint = f"{advice(said, action, resource)}; whose credentials these are: `aws sts get-caller-identity`"
+    return RemoteFailed(f"AWS does not give {what}: {code}: {said}", hint=hint)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Final
 
@@ -10,8 +12,9 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache, Fetch, Fetched, Source
 from imagekit.oci.reference import Reference, digest_in
 from imagekit.store.access import Access
-from imagekit.store.aws import is_ecr, tag_mutability
+from imagekit.store.answers import Refused
 from imagekit.store.cached import Cached, Offline
+from imagekit.store.ecr import is_ecr
 from imagekit.store.fetch import Downloads
 from imagekit.store.hosts import Hosts
 from imagekit.store.layout import Layout
@@ -95,7 +98,31 @@ class Places:
         """True when a tag may not be moved, None when its registry cannot be asked."""
         if not is_ecr(reference.registry):
             return None
+        from imagekit.store.repositories import tag_mutability
+
         return tag_mutability(reference.registry, reference.repository, reference.tag)
+
+    def create_repository(self, text: str) -> str:
+        """See that the repository of this name is there, and say how it comes to be; raises as `create` does."""
+        from imagekit.store.repositories import create
+
+        reference = Reference.parse(text)
+        return create(reference.registry, reference.repository)
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Within, a push that finds no repository says whether ECR has it in the region that AWS's tools are set to."""
+        try:
+            yield
+        except Refused as error:
+            registry, repository = error.repository or ("", "")
+            if error.status == 404 and is_ecr(registry):
+                from imagekit.store.repositories import elsewhere
+
+                regions = (self.hosts.environment.get(name, "") for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
+                if found := elsewhere(registry, repository, tuple(regions)):
+                    error.hint = f"there is one at {found}/{repository}; {error.hint}"
+            raise
 
     def close(self) -> None:
         """Close all connections."""

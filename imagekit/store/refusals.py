@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from imagekit.store.answers import Answer, Refused
-from imagekit.store.aws import is_ecr
+from imagekit.store.ecr import action_of, advice, arn_of, is_ecr
 from imagekit.store.retry import asked_pause, passes
 from imagekit.values import dataclass
 
@@ -44,6 +44,7 @@ def refused(answer: Answer, deed: Deed, *, passing: bool | None = None) -> Refus
         passing=passes(answer.status) if passing is None else passing,
     )
     error.pause = asked_pause(answer.headers)
+    error.repository = (deed.registry, deed.repository)
     return error
 
 
@@ -71,12 +72,20 @@ def _spoken_plainly(answer: Answer) -> tuple[str, str]:
     )
 
 
-def _forbidden(_: Answer, deed: Deed) -> tuple[str, str]:
+def _forbidden(answer: Answer, deed: Deed) -> tuple[str, str]:
     verb = "push to" if deed.writes else "pull"
     hint = f"log in as somebody who may: `docker login {deed.registry}`"
     if is_ecr(deed.registry):
-        hint = "check the repository's policy, the IAM rights, and that the token is not older than twelve hours"
+        hint = _of_aws(answer, deed)
     return f"{deed.registry} does not let us {verb} {deed.subject} {deed.who}", hint
+
+
+def _of_aws(answer: Answer, deed: Deed) -> str:
+    """ECR says 403 to a token that has ended as well as to somebody who may not."""
+    if "authorization token has expired" in answer.words.lower():
+        return f"the login for {deed.registry} has ended: log in again, or `docker logout` so that AWS is asked itself"
+    action = action_of(answer.method, answer.url.target.partition("?")[0], deed.registry)
+    return advice(answer.words, action, arn_of(deed.registry, deed.repository))
 
 
 def _absent(_: Answer, deed: Deed) -> tuple[str, str]:
@@ -84,7 +93,7 @@ def _absent(_: Answer, deed: Deed) -> tuple[str, str]:
         return f"no such image, or no access to it: {deed.subject} {deed.who}", "check name and tag, and the login"
     hint = "create the repository in the registry first, or check its name"
     if is_ecr(deed.registry):
-        hint = f"create it: `aws ecr create-repository --repository-name {deed.repository}`"
+        hint = "`imagekit push --create-repository` creates it as Lambda needs it"
     return f"no such repository: {deed.registry}/{deed.repository}", hint
 
 

@@ -15,7 +15,7 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Opener
 from imagekit.store.access import Access, Scope
 from imagekit.store.answers import SMALL, Answer, Refused, Unanswered
-from imagekit.store.aws import is_ecr
+from imagekit.store.ecr import is_ecr
 from imagekit.store.guard import Guard
 from imagekit.store.refusals import Deed, refused
 from imagekit.store.retry import passes

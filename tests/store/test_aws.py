@@ -1,4 +1,4 @@
-"""ECR through boto3, with botocore's own stubs: tokens, tag mutability, errors in words."""
+"""ECR through boto3, with botocore's own stubs: tokens, errors in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import builtins
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import Any
 
 import boto3
 import pytest
@@ -15,7 +15,8 @@ from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 
 from imagekit.errors import Missing, RemoteFailed
-from imagekit.store.aws import boto3_factory, ecr_credential, ecr_token, is_ecr, tag_mutability
+from imagekit.store.aws import boto3_factory, ecr_credential, ecr_token
+from imagekit.store.repositories import create, tag_mutability
 
 PRIVATE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 CHINA = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
@@ -47,20 +48,6 @@ def stubbed() -> Iterator[Callable[..., Callable[[str, str], Any]]]:
     yield stub
     for stubber in stubs:
         stubber.assert_no_pending_responses()
-
-
-@pytest.mark.parametrize(
-    ("registry", "is_one"),
-    [
-        (PRIVATE, True), (CHINA, True), ("public.ecr.aws", True),
-        ("123456789012.dkr.ecr-fips.us-gov-west-1.amazonaws.com", True),
-        ("123456789012.dkr-ecr.eu-west-1.on.aws", True),
-        ("docker.io", False), (f"{PRIVATE}.evil.com", False), ("x.dkr.ecr.eu-west-1.amazonaws.com", False),
-        (f"evil.com/{PRIVATE}", False), ("public.ecr.aws.evil.com", False),
-    ],
-)  # fmt: skip
-def test_ecr_is_known_by_its_whole_name(registry, is_one):
-    assert is_ecr(registry) is is_one
 
 
 @pytest.mark.parametrize(("registry", "region"), [(PRIVATE, "eu-west-1"), (CHINA, "cn-north-1")])
@@ -108,49 +95,6 @@ def test_an_answer_that_is_no_token_is_a_remote_failure(data):
         ecr_token(PRIVATE, lambda name, region: Client())
 
 
-class TestMutability:
-    EXPECTED: ClassVar = {"registryId": "123456789012", "repositoryNames": ["team/app"]}
-
-    @pytest.mark.parametrize(
-        ("mode", "filters", "immutable"),
-        [
-            ("MUTABLE", [], False),
-            ("IMMUTABLE", [], True),
-            ("IMMUTABLE_WITH_EXCLUSION", ["dev-*"], True),
-            ("IMMUTABLE_WITH_EXCLUSION", ["v*.0"], False),
-            ("MUTABLE_WITH_EXCLUSION", ["v1.0"], True),
-            ("MUTABLE_WITH_EXCLUSION", ["v1.0.*"], False),
-        ],
-    )
-    def test_the_mode_and_its_filters_decide(self, stubbed, mode, filters, immutable):
-        repository: dict[str, Any] = {"imageTagMutability": mode}
-        if filters:
-            excepted = [{"filterType": "WILDCARD", "filter": item} for item in filters]
-            repository["imageTagMutabilityExclusionFilters"] = excepted
-        factory = stubbed("ecr", "describe_repositories", {"repositories": [repository]}, self.EXPECTED)
-        assert tag_mutability(PRIVATE, "team/app", "v1.0", factory) is immutable
-
-    @pytest.mark.parametrize("code", ["AccessDeniedException", "RepositoryNotFoundException"])
-    def test_what_may_not_be_known_is_not_known(self, stubbed, code):
-        factory = stubbed("ecr", "describe_repositories", code, self.EXPECTED)
-        assert tag_mutability(PRIVATE, "team/app", "v1.0", factory) is None
-
-    def test_a_mode_of_tomorrow_is_not_known(self):
-        class Client:
-            def describe_repositories(self, **_: object) -> dict[str, Any]:
-                return {"repositories": [{"imageTagMutability": "NEW"}]}
-
-        assert tag_mutability(PRIVATE, "team/app", "v1.0", lambda name, region: Client()) is None
-
-    @pytest.mark.parametrize("registry", ["docker.io", "public.ecr.aws", "127.0.0.1:5000"])
-    def test_other_registries_are_not_asked(self, registry):
-        def factory(name: str, region: str) -> Any:
-            raise AssertionError
-
-        assert tag_mutability(registry, "app", "v1", factory) is None
-        assert tag_mutability(registry, "app", "v1") is None
-
-
 class TestWithoutBoto3:
     @pytest.fixture(autouse=True)
     def absent(self, monkeypatch: pytest.MonkeyPatch):
@@ -169,6 +113,8 @@ class TestWithoutBoto3:
         assert boto3_factory() is None
         assert ecr_credential(PRIVATE) is None
         assert tag_mutability(PRIVATE, "app", "v1") is None
+        with pytest.raises(Missing, match="boto3 is not installed, which creates ECR's repositories"):
+            create(PRIVATE, "app")
 
     def test_the_refusal_says_what_to_install(self, server, repository, monkeypatch):
         """The registry's name is ECR's; the proxy is the in-process registry, which refuses everybody."""

@@ -67,6 +67,8 @@ class Registry:
         self.known: set[str] | None = None
         self.immutable = False
         self.mounts = True
+        #: What a registry with ways of its own answers before the specification does; True when it has.
+        self.rules: Callable[[Handler, str, Query], bool] | None = None
         #: Files served beside the registry, by path.
         self.files: dict[str, bytes] = {}
         self.lock = threading.RLock()
@@ -263,6 +265,8 @@ class Handler(BaseHTTPRequestHandler):
         if keeper and path == "/token":
             return keeper.issue(self, query)
         if keeper and not keeper.admits(self, path, query):
+            return None
+        if self.registry.rules and self.registry.rules(self, path, query):
             return None
         for method, pattern, deed in _ROUTES:
             match = re.fullmatch(pattern, path)
