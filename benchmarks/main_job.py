@@ -282,6 +282,8 @@ def main() -> None:
         programs = {name: system_files(name) for name in ("amd64", "arm64")}
         StandIn.make(programs=programs, on_build=False).push(options.make_base, "lambda/provided", "al2023")
         return
+    # As pip does it at an install; else each start compiles anew where PYTHONDONTWRITEBYTECODE is set.
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(ROOT / "imagekit")], check=True)
     with contextlib.ExitStack() as stack:
         work = options.work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         base, target = Registry(work / "registry-base"), Registry(work / "registry-target")
