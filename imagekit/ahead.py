@@ -1,20 +1,24 @@
-"""Sending what is there already while the rest is still being made: a base's blobs, below layers under compression."""
+"""Sending what is there already while the rest is still being made: a base's blobs, then each layer once it is made."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Event, Thread
+from threading import Event
 
 from imagekit import deliver
 from imagekit.deliver import Delivery, Parcel
 from imagekit.errors import ImagekitError
+from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.ports import Opener
 from imagekit.progress import Progress
 
 logger = logging.getLogger(__name__)
+
+Send = Callable[[Descriptor], None]
 
 
 class Stopped(ImagekitError):
@@ -22,38 +26,60 @@ class Stopped(ImagekitError):
 
 
 @contextmanager
-def sending(parcel: Parcel, delivery: Delivery, progress: Progress) -> Iterator[None]:
-    """Bring the parcel's blobs to the destination while the body runs; both are done at the end.
+def sending(parcel: Parcel, delivery: Delivery, progress: Progress) -> Iterator[Send]:
+    """Bring the parcel's blobs to the destination while the body runs, and those that it hands in; all are done then.
 
     Nothing is sent where one of the tags exists: whether it may be moved is judged when its new digest is known, before
     the first byte is written. A registry clears blobs away that no manifest names. An upload that is under way when the
     body fails is broken off.
     """
-    stop, failures = Event(), list[BaseException]()
-
-    def send() -> None:
+    with ThreadPoolExecutor(deliver.WORKERS, thread_name_prefix="ahead") as pool:
+        under_way = _UnderWay(parcel, delivery, progress, pool)
         try:
-            if deliver.is_new(delivery):
-                deliver.bring(
-                    replace(parcel, open=lambda blob: _until(stop, parcel.open(blob))), delivery, (), progress
-                )
-        except ImagekitError as error:
-            # The push that follows meets the same, and reports it when the build is kept and can be pushed again.
-            logger.debug("nothing more is sent to %s ahead of the build: %s", delivery.name, error.message)
-        except BaseException as error:
-            failures.append(error)
+            for blob in deliver.long_first(parcel):
+                under_way.send(blob)
+            yield under_way.send
+        except BaseException:
+            under_way.stop()
+            raise
+    under_way.check()
 
-    thread = Thread(target=send, name="ahead")
-    thread.start()
-    try:
-        yield
-    except BaseException:
-        stop.set()
-        raise
-    finally:
-        thread.join()
-    if failures:
-        raise failures[0]
+
+class _UnderWay:
+    """What is being sent, by the threads of a pool."""
+
+    def __init__(self, parcel: Parcel, delivery: Delivery, progress: Progress, pool: Executor) -> None:
+        self._stop, self._failed = Event(), Event()
+        self._parcel = replace(parcel, open=lambda blob: _until(self._stop, parcel.open(blob)))
+        self._delivery = delivery
+        self._progress = progress
+        self._pool = pool
+        self._is_new = pool.submit(deliver.is_new, delivery)
+        self._sent: list[Future[None]] = []
+
+    def send(self, blob: Descriptor) -> None:
+        """Bring one more blob, when it is its turn."""
+        self._sent.append(self._pool.submit(self._bring, blob))
+
+    def stop(self) -> None:
+        """Break off what is being sent, and begin nothing more."""
+        self._stop.set()
+
+    def check(self) -> None:
+        """Raise what failed, but for what the push that follows meets too: it reports that, once the build is kept."""
+        for failure in filter(None, (sent.exception() for sent in self._sent)):
+            if not isinstance(failure, ImagekitError):
+                raise failure
+            logger.debug("nothing more was sent to %s ahead of the build: %s", self._delivery.name, failure.message)
+
+    def _bring(self, blob: Descriptor) -> None:
+        if self._stop.is_set() or self._failed.is_set() or not self._is_new.result():
+            return
+        try:
+            deliver.bring_one(self._parcel, self._delivery, blob, (), self._progress)
+        except BaseException:
+            self._failed.set()
+            raise
 
 
 def _until(stop: Event, opener: Opener) -> Opener:
@@ -70,5 +96,5 @@ def _until(stop: Event, opener: Opener) -> Opener:
 def _pieces(stop: Event, pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         if stop.is_set():
-            raise Stopped("the build failed while the base was being sent")
+            raise Stopped("the build failed while its blobs were being sent")
         yield piece

@@ -31,7 +31,10 @@ _LAYERS: Final = "layer"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Builder:
-    """What building asks: a codec, a cache, the archives' place on disk, the items of other images' files."""
+    """What building asks: a codec, a cache, the archives' place on disk, the items of other images' files.
+
+    `made` is told of each layer that was not in the cache, once it is.
+    """
 
     codec: Codec
     cache: Cache
@@ -39,6 +42,7 @@ class Builder:
     progress: Progress
     archive: Callable[[ArchivePart], str]
     image: Callable[[ImagePart], Iterator[Item]]
+    made: Callable[[Descriptor], None]
 
     def layers(self, plans: Sequence[Plan], gathered: Sequence[Gathered]) -> Mapping[Digest, Layer]:
         """Every layer of these plans by its key; one that several platforms share is made once."""
@@ -71,6 +75,7 @@ class Builder:
                 descriptor=Descriptor(media_type=media.LAYER, digest=blob.digest, size=blob.size), diff_id=blob.diff_id
             )
             self.cache.keep(_LAYERS, str(plan.key), _record(layer))
+            self.made(layer.descriptor)
             return layer
 
     def _items(self, part: Part, gathered: Gathered) -> Iterator[Item]:

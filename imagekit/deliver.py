@@ -24,7 +24,7 @@ from imagekit.values import dataclass
 MAX_TAG: Final = 121
 _TAG: Final = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{MAX_TAG - 1}}}")
 #: Blobs under way at once: more makes ECR drop connections.
-_WORKERS: Final = 4
+WORKERS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,13 +98,28 @@ def deliver(parcel: Parcel, deliveries: Iterable[Delivery], progress: Progress) 
 def is_new(delivery: Delivery) -> bool:
     """True when none of the tags is there yet, nor a platform's under one of them."""
     names = [*delivery.tags, *(f"{tag}-{one.name}" for tag in delivery.tags for one in ARCHITECTURES)]
-    return not any(parallel.each(delivery.sink.digest_of, names, _WORKERS))
+    return not any(parallel.each(delivery.sink.digest_of, names, WORKERS))
 
 
 def bring(parcel: Parcel, delivery: Delivery, reached: Sequence[str], progress: Progress) -> None:
     """Bring all blobs, and no manifest; `reached` are repositories that have them."""
-    blobs = sorted(parcel.blobs, key=lambda blob: blob.size, reverse=True)  # the long ones must not begin last
-    parallel.each(lambda blob: _bring(parcel, delivery, blob, reached, progress), blobs, _WORKERS)
+    parallel.each(lambda blob: bring_one(parcel, delivery, blob, reached, progress), long_first(parcel), WORKERS)
+
+
+def long_first(parcel: Parcel) -> Sequence[Descriptor]:
+    """The blobs in the order in which they are begun: a long one that begins last is waited for alone."""
+    return sorted(parcel.blobs, key=lambda blob: blob.size, reverse=True)
+
+
+def bring_one(parcel: Parcel, delivery: Delivery, blob: Descriptor, reached: Sequence[str], progress: Progress) -> None:
+    """Bring one blob: it is there already, is mounted, or is written."""
+    with progress.task(f"{delivery.name} {blob.digest.short}", blob.size) as task:
+        if delivery.sink.has(blob):
+            task.say("present")
+        elif any(delivery.sink.mount(blob, origin) for origin in (*reached, *parcel.origins(blob.digest))):
+            task.say("mounted")
+        else:
+            delivery.sink.put(blob, _watched(parcel.open(blob), task))
 
 
 def export(parcel: Parcel, sink: Sink, tag: str, progress: Progress) -> None:
@@ -122,7 +137,7 @@ def export(parcel: Parcel, sink: Sink, tag: str, progress: Progress) -> None:
 def _outdated(parcel: Parcel, delivery: Delivery) -> Mapping[str, Document]:
     """The tags that do not name yet what they shall; raises RemoteFailed for one that may not be moved."""
     wanted = parcel.under(delivery.tags)
-    current = dict(zip(wanted, parallel.each(delivery.sink.digest_of, wanted, _WORKERS), strict=True))
+    current = dict(zip(wanted, parallel.each(delivery.sink.digest_of, wanted, WORKERS), strict=True))
     moved = {tag: doc for tag, doc in wanted.items() if current[tag] != doc.descriptor.digest}
     for tag in moved:
         if current[tag] is not None and delivery.is_immutable(tag):
@@ -137,24 +152,18 @@ def _upload(
     parcel: Parcel, delivery: Delivery, tags: Mapping[str, Document], reached: Sequence[str], progress: Progress
 ) -> None:
     bring(parcel, delivery, reached, progress)
-    for document in parcel.manifests:
-        delivery.sink.put_document(document)
+    parallel.each(delivery.sink.put_document, parcel.manifests, WORKERS)
     if parcel.index:
         delivery.sink.put_document(parcel.index)
-    for tag, document in tags.items():
-        delivery.sink.put_document(document, tag)
-        progress.say(f"{delivery.name}:{tag} is {document.descriptor.digest}")
 
+    def name(tag: str) -> None:
+        delivery.sink.put_document(tags[tag], tag)
+        progress.say(f"{delivery.name}:{tag} is {tags[tag].descriptor.digest}")
 
-def _bring(parcel: Parcel, delivery: Delivery, blob: Descriptor, reached: Sequence[str], progress: Progress) -> None:
-    """One blob: there already, mounted, or written."""
-    with progress.task(f"{delivery.name} {blob.digest.short}", blob.size) as task:
-        if delivery.sink.has(blob):
-            task.say("present")
-        elif any(delivery.sink.mount(blob, origin) for origin in (*reached, *parcel.origins(blob.digest))):
-            task.say("mounted")
-        else:
-            delivery.sink.put(blob, _watched(parcel.open(blob), task))
+    plain = [tag for tag in delivery.tags if tag in tags]
+    parallel.each(name, [tag for tag in tags if tag not in plain], WORKERS)
+    for tag in plain:
+        name(tag)
 
 
 def _watched(opener: Opener, task: Task) -> Opener:

@@ -119,7 +119,7 @@ def below(bases: Sequence[tuple[Image | None, LockedImage | None]], places: Plac
         index=None,
         blobs=tuple(layer for layer, _ in layers.values()),
         open=opened,
-        origins=lambda digest: _mountable(layers[digest][1]),
+        origins=lambda digest: _mountable(layers[digest][1]) if digest in layers else (),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from imagekit.lock import Lock, Making, Request, differences
 from imagekit.lockfile import LockFile, Use
 from imagekit.making import codec, created, making
 from imagekit.oci.config import Config
+from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.ports import Cache
 from imagekit.oci.reference import Reference
 from imagekit.plan.assemble import configured, image
@@ -153,8 +155,8 @@ def make(
     lock = resolve(session, work, use, compression)
     gathered = gather(session, work, lock, build=True)
     plans = plan(work, lock, gathered)
-    with _ahead(session, work, lock, plans, gathered, [_delivery(session, name, tags) for name in to]):
-        built = build(session, work, lock, plans, gathered)
+    with _ahead(session, work, lock, plans, gathered, [_delivery(session, name, tags) for name in to]) as send:
+        built = build(session, work, lock, plans, gathered, send)
     return store(session, work, built, tags[0])
 
 
@@ -181,8 +183,15 @@ def plan(work: Project, lock: Lock, gathered: Sequence[Gathered]) -> tuple[Plan,
     return tuple(_plan(work, lock, number, item) for number, item in enumerate(gathered))
 
 
-def build(session: Session, work: Project, lock: Lock, plans: Sequence[Plan], gathered: Sequence[Gathered]) -> Built:
-    """The images: layers out of the cache or made, configs and manifests around them."""
+def build(
+    session: Session,
+    work: Project,
+    lock: Lock,
+    plans: Sequence[Plan],
+    gathered: Sequence[Gathered],
+    made: Callable[[Descriptor], None] = lambda _: None,
+) -> Built:
+    """The images: layers out of the cache or made, configs and manifests around them; `made` is told of the latter."""
     places = session.places.below(work.spec.root)
     builder = Builder(
         codec=codec(lock),
@@ -191,11 +200,12 @@ def build(session: Session, work: Project, lock: Lock, plans: Sequence[Plan], ga
         progress=session.progress,
         archive=lambda part: _fetched(places, part),
         image=lambda part: image_items(part, places.source, session.cache, session.progress),
+        made=made,
     )
-    made = builder.layers(plans, gathered)
+    done = builder.layers(plans, gathered)
     return Built(
         images=tuple(
-            image(one, inputs.inputs.base, [made[layer.key] for layer in one.layers])
+            image(one, inputs.inputs.base, [done[layer.key] for layer in one.layers])
             for one, inputs in zip(plans, gathered, strict=True)
         ),
         bases=tuple(lock.at(one.architecture).base for one in plans),
@@ -258,18 +268,22 @@ def _ahead(
     plans: Sequence[Plan],
     gathered: Sequence[Gathered],
     deliveries: Sequence[Delivery],
-) -> Iterator[None]:
-    """Send the bases' blobs to the first destination while layers are made in the body, where any is to be made."""
+) -> Iterator[Callable[[Descriptor], None]]:
+    """Send blobs to the first destination while layers are made in the body, where any is to be made.
+
+    Those are the bases', and whatever the body hands in.
+    """
     bases = [(item.inputs.base, lock.at(one.architecture).base) for one, item in zip(plans, gathered, strict=True)]
     what = below(bases, session.places.below(work.spec.root))
     made = all(cached(session.cache, layer.key) for one in plans for layer in one.layers)
-    if made or not deliveries or not what.blobs:
-        yield
+    if made or not deliveries:
+        yield lambda _: None
         return
     from imagekit.ahead import sending
 
-    with sending(what, deliveries[0], session.progress):
-        yield
+    ahead = replace(what, open=opener(session.cache, what))
+    with sending(ahead, deliveries[0], session.progress) as send:
+        yield send
 
 
 def _delivery(session: Session, name: str, tags: Sequence[str]) -> Delivery:

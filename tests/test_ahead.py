@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from imagekit.ahead import sending
-from imagekit.deliver import Delivery, Parcel
+from imagekit.deliver import WORKERS, Delivery, Parcel
 from imagekit.errors import BuildFailed, RemoteFailed
 from imagekit.oci import media
 from imagekit.oci.descriptor import Descriptor
@@ -17,8 +17,9 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Document, Opener
 from imagekit.progress import Silent
 
-CONTENTS = {Digest.of(data): data for data in (b"below", b"the largest below")}
-BLOBS = tuple(Descriptor.of(data, media.LAYER) for data in CONTENTS.values())
+CONTENTS = {Digest.of(data): data for data in (b"below", b"the largest below", b"made above")}
+*BLOBS, ABOVE = (Descriptor.of(data, media.LAYER) for data in CONTENTS.values())
+BELOW = {blob.digest for blob in BLOBS}
 
 
 class Sink:
@@ -27,6 +28,7 @@ class Sink:
     def __init__(self, *, tags: tuple[str, ...] = (), failure: Exception | None = None) -> None:
         self.tags = tags
         self.failure = failure
+        self.tries = 0
         self.blobs: set[Digest] = set()
         self.documents: list[Document] = []
 
@@ -37,6 +39,7 @@ class Sink:
         return False
 
     def put(self, descriptor: Descriptor, opened: Opener) -> None:
+        self.tries += 1
         if self.failure:
             raise self.failure
         with opened() as pieces:
@@ -62,33 +65,44 @@ def parcel(pieces=lambda blob: iter((CONTENTS[blob.digest],))) -> Parcel:
 
         return opened
 
-    return Parcel(manifests=(), index=None, blobs=BLOBS, open=opener, origins=lambda digest: ())
+    return Parcel(manifests=(), index=None, blobs=tuple(BLOBS), open=opener, origins=lambda digest: ())
 
 
 def test_all_blobs_and_no_manifest_are_there_at_the_end():
     sink = Sink()
     with sending(parcel(), delivery(sink), Silent()):
         pass
-    assert sink.blobs == set(CONTENTS)
+    assert sink.blobs == BELOW
     assert not sink.documents
 
 
-def test_they_are_sent_while_the_body_runs():
+def test_what_the_body_hands_in_is_sent_too_while_it_goes_on():
     sink, sent = Sink(), Event()
 
     def pieces(blob: Descriptor) -> Iterator[bytes]:
-        sent.set()
         yield CONTENTS[blob.digest]
+        if blob == ABOVE:
+            sent.set()
 
-    with sending(parcel(pieces), delivery(sink), Silent()):
-        assert sent.wait(10), "nothing was sent before the body had ended"
+    with sending(parcel(pieces), delivery(sink), Silent()) as send:
+        send(ABOVE)
+        assert sent.wait(10), "it was not sent before the body had ended"
+    assert sink.blobs == set(CONTENTS)
+
+
+def test_nothing_is_begun_after_a_failure():
+    sink = Sink(failure=RemoteFailed("no"))
+    with sending(parcel(), delivery(sink), Silent()) as send:
+        for _ in range(50):
+            send(ABOVE)
+    assert 1 <= sink.tries <= WORKERS, "each thread may meet it once"
 
 
 @pytest.mark.parametrize("tag", ["v1", "v1-x86_64", "v1-arm64"])
 def test_nothing_is_sent_where_a_tag_exists_that_might_not_be_moved(tag):
     sink = Sink(tags=(tag,))
-    with sending(parcel(), delivery(sink), Silent()):
-        pass
+    with sending(parcel(), delivery(sink), Silent()) as send:
+        send(ABOVE)
     assert not sink.blobs
 
 

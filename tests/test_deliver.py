@@ -87,9 +87,13 @@ def delivery(sink: Memory, *tags: str, name: str = "corp/app", immutable: bool |
 def test_blobs_then_manifests_then_tags_the_plain_ones_last_of_all():
     sink = Memory()
     deliver(parcel(), [delivery(sink, "v1", "latest")], Silent())
-    documents = [f"document {item.descriptor.digest.short}" for item in (AMD64, ARM64, INDEX)]
+    platforms, index = [f"document {item.descriptor.digest.short}" for item in (AMD64, ARM64)], INDEX.descriptor.digest
     suffixed = ["v1-x86_64", "v1-arm64", "latest-x86_64", "latest-arm64"]
-    assert sink.deeds == ["blob"] * 3 + documents + suffixed + ["v1", "latest"]
+    assert sink.deeds[:3] == ["blob"] * 3
+    assert sorted(sink.deeds[3:5]) == sorted(platforms)
+    assert sink.deeds[5] == f"document {index.short}"
+    assert sorted(sink.deeds[6:10]) == sorted(suffixed)
+    assert sink.deeds[10:] == ["v1", "latest"]
     assert sink.blobs == CONTENTS
     assert sink.tags["v1"] == sink.tags["latest"] == INDEX.descriptor.digest
     assert sink.tags["v1-arm64"] == ARM64.descriptor.digest

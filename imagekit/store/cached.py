@@ -1,4 +1,4 @@
-"""A Source that remembers what it was once told: documents by digest and configs, which never change."""
+"""Stores that remember what they were once told: documents by digest and configs, which never change; blobs brought."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from imagekit.errors import RemoteFailed
 from imagekit.oci import media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
-from imagekit.oci.ports import Cache, Document, Source
+from imagekit.oci.ports import Cache, Document, Opener, Sink, Source
 
 _DOCUMENTS: Final = "document"
 _CONFIGS: Final = "config"
@@ -49,6 +49,40 @@ class Cached:
                 data = b"".join(pieces)
             self._cache.keep(_CONFIGS, str(descriptor.digest), data)
         yield iter((data,))
+
+
+class Brought:
+    """Wraps a sink; a blob that was found or brought there in this run is not asked for again."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._there: set[Digest] = set()
+
+    def has(self, descriptor: Descriptor) -> bool:
+        """True when the blob is there already."""
+        return descriptor.digest in self._there or self._noted(descriptor, self._sink.has(descriptor))
+
+    def mount(self, descriptor: Descriptor, origin: str) -> bool:
+        """Take a blob over from `origin`."""
+        return self._noted(descriptor, self._sink.mount(descriptor, origin))
+
+    def put(self, descriptor: Descriptor, opened: Opener) -> None:
+        """Write a blob."""
+        self._sink.put(descriptor, opened)
+        self._noted(descriptor, True)
+
+    def digest_of(self, tag: str) -> Digest | None:
+        """What a tag names now; always asked."""
+        return self._sink.digest_of(tag)
+
+    def put_document(self, document: Document, tag: str = "") -> None:
+        """Write a manifest or an index byte for byte."""
+        self._sink.put_document(document, tag)
+
+    def _noted(self, descriptor: Descriptor, is_there: bool) -> bool:
+        if is_there:
+            self._there.add(descriptor.digest)
+        return is_there
 
 
 class Offline:

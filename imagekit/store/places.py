@@ -9,11 +9,11 @@ from functools import cached_property
 from typing import Final
 
 from imagekit.oci.digest import Digest
-from imagekit.oci.ports import Cache, Fetch, Fetched, Source
+from imagekit.oci.ports import Cache, Fetch, Fetched, Sink, Source
 from imagekit.oci.reference import Reference, digest_in
 from imagekit.store.access import Access
 from imagekit.store.answers import Refused
-from imagekit.store.cached import Cached, Offline
+from imagekit.store.cached import Brought, Cached, Offline
 from imagekit.store.ecr import is_ecr
 from imagekit.store.fetch import Downloads
 from imagekit.store.hosts import Hosts
@@ -58,6 +58,7 @@ class Places:
         self._cache = cache
         self._folder = folder
         self._offline = offline
+        self._sinks: dict[str, Sink] = {}
 
     def below(self, folder: str) -> Places:
         """The same with paths relative to another folder, sharing transport and logins."""
@@ -83,9 +84,12 @@ class Places:
         inner: Source = Offline(reference.name) if self._offline else Registry(reference, self.access, reads=True)
         return Cached(inner, self._cache), name.selector
 
-    def sink(self, text: str) -> Registry:
-        """The repository that an image is pushed to; always the registry itself, never its mirror."""
-        return Registry(Reference.parse(text), self.access)
+    def sink(self, text: str) -> Sink:
+        """The repository that an image is pushed to, one object a run; always the registry itself, never its mirror."""
+        reference = Reference.parse(text)
+        if reference.name not in self._sinks:
+            self._sinks[reference.name] = Brought(Registry(reference, self.access))
+        return self._sinks[reference.name]
 
     @cached_property
     def fetch(self) -> Fetch:
