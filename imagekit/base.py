@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from imagekit import data, datafile
 from imagekit.findings import Finding, Place, Severity
+from imagekit.packages import PackageRepository
 from imagekit.rootfs.base_layout import BaseLayout, Directory
 from imagekit.values import dataclass
 
@@ -65,6 +66,9 @@ class Base:
     environment: Mapping[str, str] = field(default_factory=dict)
     static_only: bool = False
     system: System | None = None
+    repositories: tuple[PackageRepository, ...] = ()
+    #: Packages that another one may take the place of: small stand-ins for what is whole elsewhere.
+    replaceable: tuple[str, ...] = ()
 
     @classmethod
     def from_mapping(cls, name: str, document: Mapping[str, Any]) -> Self:
@@ -86,6 +90,8 @@ class Base:
             environment=dict(document.get("environment", {})),
             static_only=document.get("static_only") == "true",
             system=system,
+            repositories=tuple(map(PackageRepository.from_mapping, document.get("package_repositories", ()))),
+            replaceable=tuple(document.get("replaceable_packages", ())),
         )
 
     def lifecycle_finding(self, today: date, place: Place | None) -> Finding | None:

@@ -13,8 +13,11 @@ from dataclasses import field, replace
 from typing import Any, Final, Self
 
 from imagekit.errors import InvalidFile, StaleLock
+from imagekit.lock_packages import LockedPackages
+from imagekit.lock_packages import differences as package_differences
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
+from imagekit.packages import PackageRequest
 from imagekit.values import dataclass
 
 FORMAT: Final = 1
@@ -28,10 +31,12 @@ class PlatformRequest:
     base: str = ""
     images: tuple[str, ...] = ()
     archives: Mapping[str, str] = field(default_factory=dict)
+    packages: PackageRequest | None = None
 
     def to_mapping(self) -> dict[str, Any]:
         """As it is digested."""
-        return {"base": self.base, "images": list(self.images), "archives": dict(self.archives)}
+        packages = {"packages": self.packages.to_mapping()} if self.packages else {}
+        return {"base": self.base, "images": list(self.images), "archives": dict(self.archives), **packages}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,6 +104,7 @@ class LockedPlatform:
     base: LockedImage | None = None
     images: Mapping[str, LockedImage] = field(default_factory=dict)
     archives: Mapping[str, LockedArchive] = field(default_factory=dict)
+    packages: LockedPackages | None = None
 
     @classmethod
     def from_mapping(cls, architecture: str, document: Mapping[str, Any]) -> Self:
@@ -112,6 +118,7 @@ class LockedPlatform:
                 url: LockedArchive(url=url, digest=Digest.from_hex(item["sha256"]), size=int(item["size"]))
                 for url, item in document.get("archives", {}).items()
             },
+            packages=LockedPackages.from_mapping(document["packages"]) if "packages" in document else None,
         )
 
     def to_mapping(self) -> dict[str, Any]:
@@ -125,6 +132,8 @@ class LockedPlatform:
             document["archives"] = {
                 url: {"sha256": item.digest.hex, "size": item.size} for url, item in self.archives.items()
             }
+        if self.packages:
+            document["packages"] = self.packages.to_mapping()
         return document
 
 
@@ -256,6 +265,7 @@ def _platform_differences(lock: Lock, request: PlatformRequest) -> Iterator[str]
     if base != request.base:
         yield f"{where}: the base is {request.base or 'an empty one'}, locked is {base or 'an empty one'}"
     yield from _unlocked(locked, request)
+    yield from package_differences(locked.packages, request.packages, where)
     for url, sha256 in request.archives.items():
         archive = locked.archives.get(url)
         if archive and sha256 and sha256 != archive.digest.hex:
@@ -268,6 +278,8 @@ def _unlocked(locked: LockedPlatform, request: PlatformRequest) -> Iterator[str]
     where = request.architecture
     yield from (f"{where}: the image {name} is not locked" for name in request.images if name not in locked.images)
     yield from (f"{where}: the archive {url} is not locked" for url in request.archives if url not in locked.archives)
+    if request.packages and not locked.packages:
+        yield f"{where}: no packages are locked"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

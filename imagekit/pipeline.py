@@ -18,7 +18,7 @@ from imagekit.architecture import Architecture
 from imagekit.build import Builder, cached
 from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
 from imagekit.findings import Finding
-from imagekit.gather import regular
+from imagekit.gather import package_files, regular
 from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
@@ -106,7 +106,7 @@ def configs(session: Session, work: Project, lock: Lock) -> tuple[Config, ...]:
 
 def resolve(session: Session, work: Project, use: Use, compression: str | None = None, *, write: bool = True) -> Lock:
     """The lock to build from; a new one keeps what is still right of the old one, and is written beside the spec."""
-    file, request = lock_file(work), work.request
+    file, request = lock_file(work), work.request(package_files.sha256)
     known = file.read()
     wanted = making(work, compression, known)
     usable = file.usable(known, use, request, wanted)
@@ -142,7 +142,7 @@ def lock_file(work: Project) -> LockFile:
 def fresh(session: Session, work: Project, compression: str | None = None) -> Lock:
     """What a lock would hold if it were made now; nothing is written."""
     wanted = making(work, compression, lock_file(work).read())
-    return _resolved(session, work, work.request, wanted, None)
+    return _resolved(session, work, work.request(package_files.sha256), wanted, None)
 
 
 def make(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from typing import Self
@@ -11,15 +11,17 @@ from typing import Self
 from imagekit import base, language
 from imagekit.architecture import Architecture
 from imagekit.base import Base
-from imagekit.errors import InvalidSpec, UsageError
+from imagekit.errors import InvalidSpec, UsageError, WrongChecksum
 from imagekit.findings import Finding, Place
 from imagekit.language import Language
 from imagekit.lock import PlatformRequest, Request
+from imagekit.packages import PackageRequest, together
 from imagekit.rootfs import root
 from imagekit.spec.flatten import for_platform
 from imagekit.spec.known import Known, Validated
 from imagekit.spec.load import load
 from imagekit.spec.model import Spec
+from imagekit.spec.packages import Package
 from imagekit.spec.platform import PlatformFromImage, PlatformSpec
 from imagekit.spec.syntax import is_url, label, layout
 from imagekit.values import dataclass
@@ -51,7 +53,7 @@ class Project:
         used, system = language.read(spec.language), base.read(spec.os)
         complete = used.complete(spec)
         lifecycle = system.lifecycle_finding(today, spec.places.get("os"))
-        refused = _not_together(spec, used)
+        refused = tuple(_not_together(spec, used, system))
         if refused:
             raise InvalidSpec((*found, *refused))
         return cls(
@@ -74,18 +76,17 @@ class Project:
             return self
         return replace(self, platforms=tuple(item for item in self.platforms if item.architecture in architectures))
 
-    @property
-    def request(self) -> Request:
-        """What has to be resolved, for all platforms of the spec.
+    def request(self, digest: Callable[[str, Place | None], str]) -> Request:
+        """What has to be resolved, for all platforms of the spec; `digest` gives the sha256 of a local package file.
 
-        Raises InvalidFile for a `root` that is no folder, and for a local image outside it.
+        Raises InvalidFile for a `root` that is no folder, and for a local image or package outside it.
         """
         words = {item.name: self.language.words(item) for item in self.spec.architectures}
         everything = [for_platform(self.spec, item, words[item.name]) for item in self.spec.architectures]
         root.check(self.spec.root, self.spec.places.get("root"))
         for platform in everything:
             self._check_images(platform)
-        return Request(platforms=tuple(_request(item, self.base) for item in everything))
+        return Request(platforms=tuple(_request(item, self.base, digest) for item in everything))
 
     @property
     def base_place(self) -> Place | None:
@@ -114,24 +115,61 @@ def known() -> Known:
     return Known(languages=language.Languages(language.known()), systems=tuple(base.known()))
 
 
-def _request(spec: PlatformSpec, system: Base) -> PlatformRequest:
+def _request(spec: PlatformSpec, system: Base, digest: Callable[[str, Place | None], str]) -> PlatformRequest:
     images = [item.image for item in spec.files if isinstance(item, PlatformFromImage)]
     return PlatformRequest(
         architecture=spec.architecture.name,
         base=spec.base or system.reference,
         images=tuple(dict.fromkeys(images)),
         archives={item.source: item.sha256 or "" for item in spec.archives if is_url(item.source)},
+        packages=_packages(spec, system, digest) if spec.packages.change_something else None,
     )
 
 
-def _not_together(spec: Spec, used: Language) -> tuple[Finding, ...]:
-    """A language may not be had on every operating system."""
-    if spec.os in used.systems:
-        return ()
-    finding = Finding(
-        code="IK0204",
-        message=f"{used.title} is not available on {spec.os}",
-        hint=f"set `os` to one of {', '.join(used.systems)}",
-        place=spec.places.get("os"),
+def _packages(spec: PlatformSpec, system: Base, digest: Callable[[str, Place | None], str]) -> PackageRequest:
+    asked, one = spec.packages, spec.architecture
+    known = [item.at(one.rpm, one.oci, one.name) for item in system.repositories]
+    return PackageRequest(
+        architecture=one.rpm,
+        install=tuple(dict.fromkeys(item.name for item in asked.install if not (item.is_url or item.is_local))),
+        files={
+            item.name: item.sha256 if item.is_url else _pinned(spec, item, digest)
+            for item in asked.install
+            if item.is_url or item.is_local
+        },
+        remove=asked.remove,
+        upgrade=asked.upgrade,
+        weak_dependencies=asked.weak_dependencies,
+        repositories=together(known, asked.repositories),
+        replaceable=system.replaceable,
+        places={item.name: item.place for item in asked.install if item.place},
     )
-    return (finding,)
+
+
+def _pinned(spec: PlatformSpec, item: Package, digest: Callable[[str, Place | None], str]) -> str:
+    """The sha256 of a package file below `root`; raises WrongChecksum when it is another one than the spec says."""
+    path = os.path.join(spec.root, item.name)
+    root.inside(spec.root, os.path.realpath(path), item.name, item.place)
+    found = digest(path, item.place)
+    if item.sha256 and found != item.sha256:
+        raise WrongChecksum(f"{item.name} has another checksum: expected {item.sha256}, got {found}", place=item.place)
+    return found
+
+
+def _not_together(spec: Spec, used: Language, system: Base) -> Iterator[Finding]:
+    """A language may not be had on every operating system, nor may packages."""
+    place = spec.places.get("os")
+    if spec.os not in used.systems:
+        yield Finding(
+            code="IK0204",
+            message=f"{used.title} is not available on {spec.os}",
+            hint=f"set `os` to one of {', '.join(used.systems)}",
+            place=place,
+        )
+    if spec.packages.change_something and not system.package_manager:
+        yield Finding(
+            code="IK0205",
+            message=f"{spec.os} has no packages",
+            hint="choose another `os`, or bring what you need with `archives` or `files`",
+            place=spec.packages.install[0].place if spec.packages.install else place,
+        )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from imagekit import images
 from imagekit.architecture import by_name
-from imagekit.errors import RemoteFailed, WrongChecksum
+from imagekit.errors import Missing, RemoteFailed, WrongChecksum
 from imagekit.lock import Lock, LockedArchive, LockedImage, LockedPlatform, Making, PlatformRequest, Request
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Fetch, Fetched, Source
@@ -29,6 +29,8 @@ class Resolver:
 
     def _platform(self, request: PlatformRequest, known: LockedPlatform | None) -> LockedPlatform:
         known = known or LockedPlatform(architecture=request.architecture)
+        if request.packages:
+            raise Missing("this imagekit cannot choose packages yet", hint="install a newer imagekit")
         return LockedPlatform(
             architecture=request.architecture,
             base=self._base(request, known),

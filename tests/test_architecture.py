@@ -21,9 +21,9 @@ RINGS = (
     {"making"},
     {"engines", "store", "emulator", "checks", "images", "look"},
     {"plan", "facts", "sbom", "project"},
-    {"lock"},
+    {"lock", "lock_packages"},
     {"base", "language", "client"},
-    {"datafile"},
+    {"datafile", "packages"},
     {"spec", "rootfs"},
     {"rpm"},
     {"oci", "architecture", "data"},
@@ -49,7 +49,7 @@ RESERVED = {
     "subprocess": {"gather", "store.auth", "store.helpers", "store.credentials", "emulator", "engines", "client.build"},
 }
 #: Rings that read only what they are given: no process, no connection, and no look at the machine.
-PURE = {"oci", "rpm", "spec", "lock", "plan", "facts", "sbom"}
+PURE = {"oci", "rpm", "spec", "packages", "lock", "lock_packages", "plan", "facts", "sbom"}
 IMPURE_MODULES = {"subprocess", "socket", "ssl", "urllib3", "http", "requests", "docker", "boto3", "shutil", "tempfile"}
 PRINTS = {"cli", "__main__"}
 #: Names of languages that mean something else too: how a file is opened, a shell to complete in, what imagekit runs on.

@@ -6,17 +6,19 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from imagekit.errors import BuildFailed
 from imagekit.gather import dependencies
 from imagekit.gather.base import BaseReader
 from imagekit.gather.inputs import Gathered, Gatherer
 from imagekit.gather.placed import At
-from imagekit.lock import Lock
+from imagekit.lock import Lock, LockedPlatform
 from imagekit.making import certificates
 from imagekit.oci.ports import Cache, Source
 from imagekit.plan.parts import ImagePart
 from imagekit.progress import Progress
 from imagekit.project import Project
 from imagekit.rootfs.entry import Item
+from imagekit.spec.platform import PlatformSpec
 from imagekit.values import dataclass
 
 
@@ -52,11 +54,22 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
     found = []
     for spec in project.platforms:
         locked = lock.at(spec.architecture.name)
+        _check_installable(spec, locked)
         with At(project.base_place):
             image = reader.image(locked.base, spec.architecture) if locked.base else None
             layout = reader.layout(project.base, locked.base, image)
         found.append(gatherer.gather(spec, locked, image, layout, bundle))
     return tuple(found)
+
+
+def _check_installable(spec: PlatformSpec, locked: LockedPlatform) -> None:
+    """Nothing that a spec asks for is silently left out of its image."""
+    change = locked.packages and (locked.packages.install or locked.packages.removed)
+    if change or spec.packages.certificates:
+        raise BuildFailed(
+            "this imagekit locks packages, and cannot put them or `certificates` into an image yet",
+            hint="take them out of the spec, or install a newer imagekit",
+        )
 
 
 def image_items(

@@ -79,15 +79,20 @@ def under(draft: Draft, key: str, *names: str) -> Iterator[tuple[Path, str]]:
     """The texts under `names` of every item of `key`."""
     for path, item in draft.items(key):
         for name in names:
-            yield from values((*path, name), item.get(name))
+            yield from values((*path, name), item.get(name) if isinstance(item, dict) else None)
 
 
 def templates(draft: Draft) -> Iterator[tuple[Path, str]]:
-    """Every text that may hold placeholders, but for those of `environment` and `push`."""
+    """Every text that may hold placeholders, but for those of `environment`, `repositories` and `push`."""
     yield from values(("base",), draft.document.get("base"))
     yield from under(draft, "bootstrap", *FORMS)
     yield from under(draft, "archives", "source", "target")
     yield from under(draft, "files", "image", "source", "target", "include", "exclude")
+
+
+def repository_urls(draft: Draft) -> Iterator[tuple[Path, str]]:
+    """The URLs of package repositories."""
+    yield from under(draft, "repositories", "baseurl", "mirrorlist")
 
 
 def tags(draft: Draft) -> Iterator[tuple[Path, str]]:

@@ -14,7 +14,8 @@ from imagekit.spec.bootstrap import Bootstrap, Client
 from imagekit.spec.by_architecture import PerArchitecture
 from imagekit.spec.draft import placed
 from imagekit.spec.model import Archive, FromDisk, FromImage, Push, Spec
-from imagekit.spec.placeholders import expand
+from imagekit.spec.packages import Packages, RepositoryEntry
+from imagekit.spec.placeholders import RELEASE, expand
 from imagekit.spec.platform import PlatformArchive, PlatformFromImage, PlatformProgram, PlatformSpec
 from imagekit.values import dataclass
 
@@ -57,6 +58,7 @@ def for_platform(spec: Spec, architecture: Architecture, words: Mapping[str, str
         tests=tuple(replace(item, only=()) for item in _for(spec.tests, architecture)),
         push=Push(to=spec.push.to, tags=filling.tags(spec)),
         default_build=spec.default_build,
+        packages=filling.packages(spec.packages),
     )
     if filling.findings:
         raise InvalidSpec(tuple(filling.findings))
@@ -145,6 +147,19 @@ class _Filling:
             exclude=exclude,
             place=item.place,
         )
+
+    def packages(self, packages: Packages) -> Packages:
+        """What this platform's packages are; `{releasever}` is known only when the base is."""
+        chosen = tuple(replace(item, only=()) for item in _for(packages.install, self.architecture))
+        entries = tuple(self._repository(item) for item in _for(packages.repositories, self.architecture))
+        return replace(packages, install=chosen, repositories=entries)
+
+    def _repository(self, item: RepositoryEntry) -> RepositoryEntry:
+        later = replace(self, values={**self.values, RELEASE: f"{{{RELEASE}}}"})
+        baseurl, mirrorlist = (
+            None if url is None else later.text(url, item.place, syntax.url) for url in (item.baseurl, item.mirrorlist)
+        )
+        return replace(item, baseurl=baseurl, mirrorlist=mirrorlist, only=())
 
     def tags(self, spec: Spec) -> tuple[str, ...]:
         """The tags, each once."""

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from imagekit.findings import Finding
 from imagekit.spec import syntax
 from imagekit.spec.bootstrap import Mode
-from imagekit.spec.draft import Draft, placed, tags, under, values
+from imagekit.spec.draft import Draft, placed, repository_urls, tags, under, values
 from imagekit.spec.node import Path
 
 _Check: TypeAlias = Callable[[str], syntax.Problem | None]
@@ -46,12 +46,19 @@ def _templates(draft: Draft) -> _Checked:
     yield syntax.archive, under(draft, "archives", "source")
     yield syntax.target, under(draft, "archives", "target")
     yield syntax.target, under(draft, "files", "target")
+    yield syntax.url, repository_urls(draft)
     yield syntax.tag, tags(draft)
 
 
 def _texts(draft: Draft) -> _Checked:
     steps = [(path, item) for path, item in draft.items("build") if isinstance(item, dict)]
     yield syntax.repository, under(draft, "push", "to")
+    yield syntax.package, under(draft, "packages", "name")
+    yield syntax.package, ((path, item) for path, item in draft.items("packages") if isinstance(item, str))
+    for key in ("upgrade", "remove"):
+        yield syntax.installed, ((path, text) for path, text in draft.items(key) if len(path) > 1)
+    yield syntax.key, under(draft, "repositories", "gpgkey")
+    yield syntax.local, ((path, text) for path, text in draft.items("certificates"))
     yield syntax.local, under(draft, "tests", "event_file", "expect_file", "code")
     for key in ("directory", "inputs"):
         yield syntax.local, (pair for path, step in steps for pair in values((*path, key), step.get(key)))

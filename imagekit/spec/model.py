@@ -13,6 +13,7 @@ from imagekit.spec import bootstrap as start
 from imagekit.spec.bootstrap import Bootstrap
 from imagekit.spec.by_architecture import PerArchitecture
 from imagekit.spec.expectation import Expectation
+from imagekit.spec.packages import Packages
 from imagekit.values import dataclass
 
 #: A part of a document that the schema has accepted.
@@ -152,6 +153,7 @@ class Spec:
     labels: Mapping[str, str]
     tests: tuple[Expectation, ...]
     push: Push
+    packages: Packages = field(default_factory=Packages)
     sources: tuple[str, ...]
     default_build: bool = False
     places: Mapping[str, Place] = field(compare=False, repr=False)
@@ -189,6 +191,7 @@ class Spec:
             labels=dict(value.get("labels", {})),
             tests=_items(value, "tests", places, Expectation.from_document) or (),
             push=Push(to=tuple(push.get("to", ())), tags=tuple(push.get("tags", ()))),
+            packages=Packages.from_document(value, places),
             sources=sources,
             places=places,
         )

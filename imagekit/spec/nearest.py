@@ -7,7 +7,7 @@ from collections.abc import Iterable
 #: Longer words are not compared: the comparison takes time in the square of the length.
 _LONGEST = 64
 #: More valid words than this are not listed in a hint.
-_LISTED = 24
+_LISTED = 32
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

@@ -13,6 +13,8 @@ from imagekit.spec.secret import shown
 
 #: What every spec can say, whatever its language.
 KNOWN: Final = ("version", "architecture", "oci_arch", "rpm_arch", "name")
+#: What the URLs of package repositories can say too: the release of the base's operating system.
+RELEASE: Final = "releasever"
 #: Those that differ from one architecture to the other.
 BY_ARCHITECTURE: Final = ("architecture", "oci_arch", "rpm_arch")
 

@@ -10,6 +10,7 @@ from imagekit.findings import Place
 from imagekit.spec.bootstrap import Client
 from imagekit.spec.expectation import Expectation
 from imagekit.spec.model import FromDisk, Kind, Push, Step
+from imagekit.spec.packages import Packages
 from imagekit.values import dataclass
 
 
@@ -50,7 +51,7 @@ class PlatformSpec:
     """What the user asked for on one platform.
 
     The values of `environment` may hold `{base.NAME}`; the base image's own values are filled in by
-    `placeholders.expand` when they are known. All else is concrete.
+    `placeholders.expand` when they are known, and those of `repositories` `{releasever}`. All else is concrete.
     """
 
     path: str
@@ -72,3 +73,4 @@ class PlatformSpec:
     push: Push
     tests: tuple[Expectation, ...] = ()
     default_build: bool = False
+    packages: Packages = field(default_factory=Packages)

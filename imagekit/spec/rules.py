@@ -12,9 +12,10 @@ from itertools import islice
 from typing import Any, Final
 
 from imagekit.findings import Finding
+from imagekit.spec import package_rules as packages
 from imagekit.spec import placeholders, syntax
 from imagekit.spec.bootstrap import FORMS, SETTINGS, Mode
-from imagekit.spec.draft import Draft, placed, tags, templates, values, warning
+from imagekit.spec.draft import Draft, placed, repository_urls, tags, templates, values, warning
 from imagekit.spec.expectation import ANSWERS, EVENTS
 from imagekit.spec.forms import templates_have_their_form, texts_have_their_form
 from imagekit.spec.node import Path, dotted
@@ -39,6 +40,8 @@ def _known_placeholders(draft: Draft) -> Iterator[Finding]:
     words = draft.words()
     for path, text in templates(draft):
         yield from placeholders.problems(text, words, draft.places.get(path))
+    for path, text in repository_urls(draft):
+        yield from placeholders.problems(text, (*words, placeholders.RELEASE), draft.places.get(path))
 
 
 def _tags_are_the_same_for_all(draft: Draft) -> Iterator[Finding]:
@@ -66,7 +69,7 @@ def _version_is_given_where_used(draft: Draft) -> Iterator[Finding]:
     hint = 'add the language\'s version, for example `version: "1.2.3"`'
     if draft.language and draft.language.version:
         yield draft.find("IK0102", (), "`version` is missing: the language has no default for it", hint)
-    for path, text in (*templates(draft), *tags(draft)):
+    for path, text in (*templates(draft), *repository_urls(draft), *tags(draft)):
         if "version" in placeholders.words(text):
             yield draft.find("IK0102", path, "{version} is used, but the spec has no `version`", hint)
 
@@ -161,7 +164,7 @@ def _every_architecture_has_a_value(draft: Draft) -> Iterator[Finding]:
 
 def _only_names_architectures_of_the_spec(draft: Draft) -> Iterator[Finding]:
     known = draft.architectures()
-    for key in ("build", "archives", "files", "tests"):
+    for key in ("build", "packages", "repositories", "archives", "files", "tests"):
         for path, item in draft.items(key):
             for index, name in enumerate(item.get("only", ()) if isinstance(item, dict) else ()):
                 if name and name not in known:
@@ -212,4 +215,5 @@ RULES: Final[tuple[Callable[[Draft], Iterator[Finding]], ...]] = (
     _every_architecture_has_a_value,
     _only_names_architectures_of_the_spec,
     _tests_ask_one_thing,
+    *packages.RULES,
 )

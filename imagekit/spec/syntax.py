@@ -82,6 +82,33 @@ def url(text: str) -> Problem | None:
     return None
 
 
+def package(text: str) -> Problem | None:
+    """A request as dnf takes it, a package file below `root`, or its URL."""
+    if is_url(text) or has_credentials(text):
+        return url(text)
+    if text.startswith(("./", "../")):
+        if not text.endswith(".rpm"):
+            return Problem("IK0104", f"{shown(text)} is no .rpm file", "what goes in as it is stands under `files`")
+        return local(text)
+    if text.endswith(".rpm"):
+        return Problem("IK0104", f"{shown(text)} might be a file", f"begin its path with ./: {shown('./' + text)}")
+    return installed(text)
+
+
+def installed(text: str) -> Problem | None:
+    """A request for a package by name, version, glob, path, or what it provides."""
+    if text.startswith("@"):
+        return Problem("IK0104", f"{shown(text)} is a group", "name the packages that you need of it")
+    if text.startswith("-") or text != text.strip():
+        return Problem("IK0104", f"{shown(text)} is no name of a package", "write the name as `dnf install` takes it")
+    return None
+
+
+def key(text: str) -> Problem | None:
+    """A file of OpenPGP keys below `root`, or its URL."""
+    return url(text) if is_url(text) or has_credentials(text) else local(text)
+
+
 def tag(text: str) -> Problem | None:
     """A tag that has room for `-` and an architecture."""
     if len(text) > MAX_TAG:

@@ -8,8 +8,9 @@ from imagekit.findings import Severity
 HEAD = "name: app\nlanguage: scripted\nos: linux1\n"
 HANDLER = "handler: a.b\n"
 KEYS = (
-    "valid keys here: architectures, archives, base, bootstrap, build, environment, extends, files, handler, kind, "
-    "labels, language, name, os, push, root, tests, version"
+    "valid keys here: architectures, archives, base, bootstrap, build, certificates, environment, extends, files, "
+    "handler, kind, labels, language, name, os, packages, push, remove, repositories, root, scriptlets, slim, tests, "
+    "upgrade, version, weak_dependencies"
 )
 VERSION = "it has to be letters, digits and . + _ -, at most 64, beginning with a letter or a digit"
 NAME = "it has to be lower-case letters, digits and hyphens, at most 63, beginning with a letter"
@@ -18,7 +19,7 @@ BOOTSTRAP_HINT = "add the executable that speaks the Runtime API: `bootstrap: {p
 WRONG = [
     ("handlr: a", "4:1", "IK0101", f"did you mean `handler`? {KEYS}"),
     ("qqq: a", "4:1", "IK0101", KEYS),
-    ("packages: [jq]", "4:1", "IK0101", KEYS),
+    ("package: [jq]", "4:1", "IK0101", f"did you mean `packages`? {KEYS}"),
     (
         "bootstrap: {commnd: [/a]}",
         "4:13",
