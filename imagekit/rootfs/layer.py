@@ -7,14 +7,14 @@ resolved through the base's symlinks, and nothing of the base is replaced by som
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from imagekit.errors import BuildFailed
 from imagekit.readable import Readable
 from imagekit.rootfs.base_layout import BaseLayout, Directory
-from imagekit.rootfs.entry import Content, Entry, Item, Kind, checked, problem_of, shown
+from imagekit.rootfs.entry import WHITEOUT, Content, Entry, Item, Kind, checked, problem_of, shown
 from imagekit.rootfs.gzip import Codec, LayerBlob, LayerWriter
 from imagekit.rootfs.tar import END, header, padding
 
@@ -38,17 +38,20 @@ def write_layer(
     layout: BaseLayout | None = None,
     pool: Executor | None = None,
     own_directories: bool = False,
+    removed: Iterable[str] = (),
 ) -> LayerBlob:
     """Write items, in their order, as a gzip layer; `sink` stays open, and is to be thrown away on an error.
 
     `pool` compresses on more cores (see LayerWriter). Directories that the base has keep its mode, owner and
-    mtime, unless `own_directories`: packages bring their own. Raises BuildFailed for an entry that does not fit the
-    base or another entry, and for content that is not what its entry says.
+    mtime, and its symlinks stay, unless `own_directories`: packages bring their own. `removed` are paths of the base
+    that are gone afterwards, with all below them; they are asked for after the last item. Raises BuildFailed for an
+    entry that does not fit the base or another entry, and for content that is not what its entry says.
     """
     writer = LayerWriter(sink, codec, pool)
     tar = _LayerTar(writer, layout or BaseLayout(), own_directories=own_directories)
     for entry, content in items:
         tar.add(entry, content)
+    tar.remove(removed)
     writer.write(END)
     return writer.close()
 
@@ -87,8 +90,27 @@ class _LayerTar:
         else:
             self._new(path, entry, content)
 
+    def remove(self, paths: Iterable[str]) -> None:
+        """Whiteouts (image-spec, layer.md): files named `.wh.NAME` beside what is to be gone.
+
+        Engines differ in whether one hides what the same layer holds, so there is none for such a path. What goes with
+        its directory gets none of its own, for that one's parents would bring the directory back.
+        """
+        wanted = {self._layout.place_of(checked(path)) for path in paths}
+        held = {cut for path in self._seen for cut in _upwards(path)}
+        for path in sorted(wanted):
+            if path in held:
+                raise BuildFailed(f"the path {shown('/' + path)} is removed from the base, and is in the same layer")
+            if wanted.isdisjoint(_upwards(path.rpartition("/")[0])):
+                parent, _, name = path.rpartition("/")
+                place = self._parent(parent) if parent else ""
+                mark = f"{place}/{WHITEOUT}{name}" if place else f"{WHITEOUT}{name}"
+                self._writer.write(header(Entry(path=mark)))
+
     def _may_replace_link(self, path: str, entry: Entry) -> bool:
         """True for a symlink in the place of one that led to a file: nothing that was below a folder gets lost."""
+        if self._own_directories:
+            return True
         if entry.kind is not Kind.SYMLINK:
             return False
         return entry.target == self._layout.symlinks[path] or self._layout.resolved(path) in self._layout.files
@@ -145,6 +167,13 @@ class _LayerTar:
                 f"the path {shown('/' + path)} comes twice into one layer, with different content, mode or owner",
                 hint="exclude it from one of its sources, or give them different targets",
             )
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """A path and all directories above it."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def _placed(entry: Entry, path: str) -> Entry:

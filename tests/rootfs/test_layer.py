@@ -198,3 +198,41 @@ def test_a_tiny_layers_digests_are_pinned():
     assert blob.diff_id.hex == "6d05b2a121e6ab7b1e080adbf0114bb755bd60acae13cf3721333e875e6c148c"
     assert blob.digest.hex == "0936ef96438cb53c309440bf7b81d496e46bf51a049a51e3407df25c90bc8bab"
     assert blob.digest == Digest.of(sink.getvalue())
+
+
+def test_what_is_removed_is_a_whiteout_beside_its_place_with_all_parents():
+    found = members(file("etc/new"), removed=["usr/share/doc/jq", "lib64/libz.so.1", "root-file"])
+    assert list(found) == [
+        "etc",
+        "etc/new",
+        ".wh.root-file",
+        "usr",
+        "usr/lib64",
+        "usr/lib64/.wh.libz.so.1",
+        "usr/share",
+        "usr/share/doc",
+        "usr/share/doc/.wh.jq",
+    ]
+    assert found["usr/lib64/.wh.libz.so.1"].size == 0
+    assert found["usr/lib64"].mode == 0o555
+
+
+def test_what_goes_with_its_directory_has_no_whiteout_of_its_own():
+    found = members(removed=["usr/share/jq/a", "usr/share/jq", "usr/share/jq/b/c"])
+    assert list(found) == ["usr", "usr/share", "usr/share/.wh.jq"]
+
+
+def test_a_symlink_of_the_base_is_removed_not_what_it_leads_to():
+    assert "usr/lib64/.wh.libz.so" in members(removed=["lib64/libz.so"])
+
+
+@pytest.mark.parametrize("removed", ["usr/lib64/x.so", "usr/lib64", "lib64/x.so"])
+def test_nothing_of_the_same_layer_is_removed(removed):
+    with pytest.raises(BuildFailed, match="is removed from the base, and is in the same layer"):
+        members(file("usr/lib64/x.so"), removed=[removed])
+
+
+def test_a_package_replaces_a_symlink_of_the_base():
+    found = members(symlink("usr/tmp", "elsewhere"), file("lib64/libz.so"), own_directories=True)
+    assert found["usr/tmp"].linkname == "elsewhere"
+    assert found["usr/lib64/libz.so"].isfile()
