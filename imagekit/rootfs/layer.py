@@ -37,21 +37,20 @@ def write_layer(
     *,
     layout: BaseLayout | None = None,
     pool: Executor | None = None,
-    own_directories: bool = False,
-    removed: Iterable[str] = (),
+    removed: Iterable[str] | None = None,
 ) -> LayerBlob:
     """Write items, in their order, as a gzip layer; `sink` stays open, and is to be thrown away on an error.
 
     `pool` compresses on more cores (see LayerWriter). Directories that the base has keep its mode, owner and
-    mtime, and its symlinks stay, unless `own_directories`: packages bring their own. `removed` are paths of the base
-    that are gone afterwards, with all below them; they are asked for after the last item. Raises BuildFailed for an
-    entry that does not fit the base or another entry, and for content that is not what its entry says.
+    mtime, and its symlinks to directories stay. Only packages bring their own and say so with `removed`: paths of the
+    base that are gone afterwards, with all below them, asked for after the last item. Raises BuildFailed for an entry
+    that does not fit the base or another entry, and for content that is not what its entry says.
     """
     writer = LayerWriter(sink, codec, pool)
-    tar = _LayerTar(writer, layout or BaseLayout(), own_directories=own_directories)
+    tar = _LayerTar(writer, layout or BaseLayout(), own_directories=removed is not None)
     for entry, content in items:
         tar.add(entry, content)
-    tar.remove(removed)
+    tar.remove(removed or ())
     writer.write(END)
     return writer.close()
 

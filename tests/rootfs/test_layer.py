@@ -82,7 +82,7 @@ def test_a_parent_repeats_mode_owner_and_mtime_of_the_base():
 
 def test_a_directory_entry_does_not_change_the_bases_directory_unless_directories_are_its_own():
     assert members(directory("usr/lib64", 0o700))["usr/lib64"].mode == 0o555
-    own = members(directory("usr/lib64", 0o700, uid=9), own_directories=True)
+    own = members(directory("usr/lib64", 0o700, uid=9), removed=())
     assert (own["usr/lib64"].mode, own["usr/lib64"].uid, own["usr"].mtime) == (0o700, 9, 5)
     assert members(directory("opt/cache", 0o1777))["opt/cache"].mode == 0o1777
 
@@ -233,6 +233,6 @@ def test_nothing_of_the_same_layer_is_removed(removed):
 
 
 def test_a_package_replaces_a_symlink_of_the_base():
-    found = members(symlink("usr/tmp", "elsewhere"), file("lib64/libz.so"), own_directories=True)
+    found = members(symlink("usr/tmp", "elsewhere"), file("lib64/libz.so"), removed=())
     assert found["usr/tmp"].linkname == "elsewhere"
     assert found["usr/lib64/libz.so"].isfile()

@@ -1,0 +1,1 @@
+"""What installs packages into a root file system."""

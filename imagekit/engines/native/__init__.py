@@ -1,0 +1,1 @@
+"""The native engine: packages resolved by libsolv and unpacked here, without a container."""

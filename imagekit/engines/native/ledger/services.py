@@ -1,0 +1,73 @@
+"""Commands whose work an image has no use for, or that its first start does itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from imagekit.engines.native.accounts import from_sysusers
+from imagekit.engines.native.ledger.effects import AddAccount, LinkerCache, Trust
+from imagekit.engines.native.ledger.situation import Call, Outcome, Status, always
+
+#: No init runs in the image: there is nothing to enable, to reload, or to tell.
+_SYSTEMD: Final = (
+    "systemctl systemd-update-helper systemd-hwdb udevadm systemd-machine-id-setup systemd-firstboot systemd-catalog "
+    "journalctl loginctl systemd-run systemd-random-seed bootctl kernel-install service chkconfig initctl telinit "
+    "invoke-rc.d update-rc.d deb-systemd-helper dbus-send gdbus busctl killall kill pkill firewall-cmd "
+    "firewall-offline-cmd modprobe depmod dracut grubby grub2-mkconfig new-kernel-pkg weak-modules "
+    "sysctl systemd-sysctl"
+)
+#: SELinux is off in the image: nothing has a label.
+_SELINUX: Final = (
+    "restorecon fixfiles semodule semanage setsebool load_policy chcon matchpathcon sestatus setfiles restorecond"
+)
+#: What is made anew from files that are there: programs work without it, slower or with fewer names.
+_CACHES: Final = (
+    "fc-cache update-desktop-database update-mime-database gtk-update-icon-cache gtk4-update-icon-cache install-info "
+    "mandb makewhatis gtk-update-icon-cache-3.0 texhash mktexlsr scrollkeeper-update rarian-sk-update mkfontdir "
+    "mkfontscale update-pciids appstreamcli gconftool-2 update-gtk-immodules "
+    "glib-compile-schemas gio-querymodules gio-querymodules-64 gdk-pixbuf-query-loaders gdk-pixbuf-query-loaders-64 "
+    "gtk-query-immodules-2.0-64 gtk-query-immodules-3.0-64 gtk-query-immodules-3.0 pango-querymodules-64 "
+    "build-locale-archive localedef"
+)
+_CHECKED: Final = frozenset({"is-active", "is-enabled", "is-failed", "status", "is-system-running"})
+
+
+def _systemd(call: Call) -> Outcome:
+    words = {value.text for value in call.values}
+    status: Status = None if words & _CHECKED else True
+    return Outcome(label="systemd", status=status)
+
+
+def _ldconfig(call: Call) -> Outcome:
+    if any(value.text not in {"-X", "-v", "--"} for value in call.values if (value.text or "").startswith("-")):
+        raise call.refuse("has an option that is not known")
+    return Outcome(label="linker", effects=(LinkerCache(),))
+
+
+def _trust(call: Call) -> Outcome:
+    if call.arguments not in ((), ("extract",), ("check",), ("enable",), ("force-enable",)):
+        raise call.refuse("is called in a way that is not known")
+    return Outcome(label="trust", effects=(Trust(),) if call.arguments != ("check",) else ())
+
+
+def _sysusers(call: Call) -> Outcome:
+    """systemd-sysusers(8): files of packages are read in any case, so only what is given here counts."""
+    if any(value.text == "-" for value in call.values):
+        if call.input is None:
+            raise call.refuse("reads what only running it would tell")
+        accounts = from_sysusers(call.input.encode("utf-8"), "a scriptlet")
+        return Outcome(label="accounts", effects=tuple(AddAccount(account=account) for account in accounts))
+    return Outcome(label="accounts")
+
+
+COMMANDS: Final[Mapping[str, Callable[[Call], Outcome]]] = {
+    **dict.fromkeys(_SYSTEMD.split(), _systemd),
+    **dict.fromkeys(_SELINUX.split(), always("selinux")),
+    **dict.fromkeys(_CACHES.split(), always("caches")),
+    "ldconfig": _ldconfig,
+    "update-ca-trust": _trust,
+    # What tmpfiles.d lists lies below /run and /tmp, which an image does not keep.
+    "systemd-tmpfiles": always("temporary files"),
+    "systemd-sysusers": _sysusers,
+}
