@@ -28,7 +28,7 @@ class FileKind(StrEnum):
     SOCKET = "socket"
 
 
-_KINDS: Final = {
+KINDS: Final = {
     stat.S_IFREG: FileKind.FILE,
     stat.S_IFDIR: FileKind.DIRECTORY,
     stat.S_IFLNK: FileKind.SYMLINK,
@@ -167,9 +167,9 @@ class _Lists:
     def kinds(self) -> list[FileKind]:
         """By the upper bits of the mode."""
         modes = self.integers(Tag.FILEMODES)
-        if not {stat.S_IFMT(mode) for mode in modes} <= _KINDS.keys():
+        if not {stat.S_IFMT(mode) for mode in modes} <= KINDS.keys():
             raise self._wrong("a file is of an unknown kind")
-        return [_KINDS[stat.S_IFMT(mode)] for mode in modes]
+        return [KINDS[stat.S_IFMT(mode)] for mode in modes]
 
     def sizes(self) -> tuple[int, ...]:
         """Large files, of which there is one at least, come in a list with more bits."""
