@@ -84,7 +84,8 @@ class Exchange:
         self.receiver: Receiver = Discarded()
         #: Called once if the connection ends before the response does.
         self.gone: Callable[[], None] | None = None
-        #: Called when what was written has been sent, after there was more than HIGH_WATER of it.
+        #: Called when what was written has been sent, after there was more than HIGH_WATER of it, and when it never
+        #: will be, because the connection ended: whoever waited goes on.
         self.drained: Callable[[], None] | None = None
         self.request_done = False
         self.response_done = False
@@ -248,8 +249,10 @@ class Connection:
             return
         if not exchange.request_done:
             exchange.receiver.lost()
-        if not exchange.response_done and exchange.gone:
-            exchange.gone()
+        if not exchange.response_done:
+            for call in (exchange.gone, exchange.drained):
+                if call:
+                    call()
 
     def _next_request(self) -> None:
         self._exchange = None

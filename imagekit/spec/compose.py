@@ -20,12 +20,6 @@ MAX_NODES: Final = 20_000
 MAX_DEPTH: Final = 64
 
 
-def too_deep(place: Place) -> Finding:
-    """More collections inside collections than a spec has."""
-    message = f"nested more than {MAX_DEPTH} deep"
-    return Finding(code="IK0005", message=message, place=place, hint="a spec is nearly flat")
-
-
 class OutOfBounds(Exception):
     """The file is larger, deeper or longer than a spec may be; `finding` says how."""
 
@@ -204,7 +198,8 @@ class Composer:
 
     def _refuse_depth(self, depth: int, place: Place) -> None:
         if depth > MAX_DEPTH:
-            raise OutOfBounds(too_deep(place))
+            message = f"nested more than {MAX_DEPTH} deep"
+            raise OutOfBounds(Finding(code="IK0005", message=message, place=place, hint="a spec is nearly flat"))
 
     def _count(self, nodes: int, place: Place) -> None:
         self._nodes += nodes

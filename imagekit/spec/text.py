@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from imagekit.findings import Finding, Place
-from imagekit.spec.compose import Composer, Lines, OutOfBounds, too_deep
+from imagekit.spec.compose import Composer, Lines, OutOfBounds
 from imagekit.spec.node import MappingNode, Node, ScalarNode
 from imagekit.spec.secret import redact
 
@@ -82,6 +82,9 @@ def _compose(text: str, composer: Composer, lines: Lines, pure: bool) -> Finding
     except OutOfBounds as error:
         return error.finding
     except yaml.MarkedYAMLError as error:
+        if not pure and "nesting depth" in (error.problem or ""):
+            # libyaml 0.2.6 reads ahead: it meets a bound of its own before the composer meets the spec's lower one.
+            return _compose(text, Composer(lines), lines, pure=True)
         return _not_yaml(error, lines)
     except (yaml.YAMLError, ValueError, OverflowError):
         # An escape beyond Unicode, or a version with thousands of digits: the parser in Python lets these through.
@@ -93,9 +96,6 @@ def _compose(text: str, composer: Composer, lines: Lines, pure: bool) -> Finding
 def _not_yaml(error: yaml.MarkedYAMLError, lines: Lines) -> Finding:
     mark = error.problem_mark or error.context_mark
     place = lines.place(mark) if mark else Place(file=lines.file)
-    # libyaml has a bound of its own since 0.2.6, and reads so far ahead that it may meet it first.
-    if "nesting depth" in (error.problem or ""):
-        return too_deep(place)
     problem = redact(" ".join(filter(None, (error.context, error.problem))))[:200]
     if _BARE_PLACEHOLDER.search(place.excerpt):
         hint = 'put text that begins with a placeholder in quotes: "{version}/…"'

@@ -39,6 +39,7 @@ Build:
   lock      choose the exact bytes for a spec and write them to runtime.lock
   outdated  what a new lock would change: moved tags, newer archives
   plan      everything that a build would do, without doing it
+  render    print the spec as one file, or the image config it leads to
   build     build the image
 
 Ship:
@@ -128,8 +129,8 @@ def test_every_command_of_the_table_is_there_and_explains_itself(imagekit, name)
 
 def test_an_unknown_command_is_answered_with_the_nearest(imagekit):
     ended = imagekit("biuld")
-    known = "init, validate, schema, lock, outdated, plan, build, push, inspect, invoke, run, test, dev, shell, "
-    known += "cache, completion, version"
+    known = "init, validate, schema, lock, outdated, plan, render, build, push, inspect, invoke, run, test, dev, "
+    known += "shell, cache, completion, version"
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (f"error: there is no command 'biuld'\n  hint: did you mean `build`? valid commands: {known}\n")
 

@@ -347,6 +347,7 @@ def test_a_caller_that_goes_away_harms_nobody(local: Local, connect: Callable[[]
     client = connect()
     answer = client.invoke_with_response_stream(FunctionName="f")
     next(iter(answer["EventStream"]))
+    threading.Event().wait(0.5)  # by now the function waits for its caller
     answer["EventStream"].close()
     assert client.invoke(FunctionName="f", Payload=b"2")["Payload"].read() == b"2"
     assert local.notes == ["202"]
