@@ -49,7 +49,7 @@ def dev(
     from imagekit.execute.changes import Watch, watched
 
     allowed = Allowed.from_texts(names, origins)
-    with work.opened(session, spec) as opened:
+    with local.kept(session, wished) as kept, work.opened(session, spec) as opened:
         machine, image, project = local.machine(session, opened), None, None
         while True:
             try:
@@ -59,7 +59,7 @@ def dev(
                     raise
                 session.console.say(f"{error.message}\n  hint: {error.hint}\nthe image before this change stays")
             assert project is not None
-            made = replace(local.made(wished, project), changes_soon=True)
+            made = replace(local.made(wished, project, kept), changes_soon=True)
             site = page(session, image, made, project)
             with machine.function(image, made, Together(Shown(session), site.live)) as function:
                 where, bound = function.serve(host, port, site, allowed)

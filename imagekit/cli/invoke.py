@@ -37,9 +37,10 @@ def invoke(
     from imagekit.emulator.invocation import Event
 
     payload = _event(event)
-    with work.opened(session, target if local.is_spec(target) else "") as opened:
+    spec = target if local.is_spec(target) else ""
+    with local.kept(session, wished) as kept, work.opened(session, spec) as opened:
         image, project = local.image(session, opened, target, architecture, wished)
-        made = local.made(wished, project)
+        made = local.made(wished, project, kept)
         with local.machine(session, opened).function(image, made, Shown(session)) as function:
             outcome = function.invoke(Event(payload=payload))
     sys.stdout.buffer.write(outcome.payload + (b"" if outcome.payload.endswith(b"\n") else b"\n"))

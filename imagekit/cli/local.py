@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from imagekit.emulator.ports import Mount
     from imagekit.emulator.settings import Credentials
     from imagekit.execute.image import LocalImage
+    from imagekit.execute.kept import Kept
     from imagekit.execute.local import Machine, Wishes
     from imagekit.pipeline import Session as Opened
     from imagekit.project import Project
@@ -27,8 +29,6 @@ if TYPE_CHECKING:
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 #: Bytes of a file with variables.
 _MAX_FILE: Final = 1024 * 1024
-#: The runner whose processes can be given a terminal.
-WITH_TERMINAL: Final = "namespaces"
 #: MiB that a function may be given (Lambda quotas).
 _LEAST, _MOST = 128, 32768
 
@@ -61,6 +61,7 @@ def wishes(function: _Function) -> _Function:
         option("--memory", type=click.IntRange(_LEAST, _MOST), default=_LEAST, help="MiB; 128 as on Lambda."),
         option("--timeout", type=click.FloatRange(0.1, 900), default=3.0, help="Seconds; 3 as on Lambda."),
         option("--runner", type=click.Choice(["docker", "bubblewrap", "namespaces"]), help="What confines it."),
+        option("--keep", is_flag=True, help="Keep log, /tmp and root file system for a look afterwards; says where."),
         option("--debug", type=click.IntRange(1, 65535), metavar="PORT", help="Let a debugger attach at this port."),
         overrides,
     )
@@ -74,6 +75,7 @@ def wishes(function: _Function) -> _Function:
         "memory",
         "timeout",
         "runner",
+        "keep",
         "debug",
         "overrides",
     )
@@ -128,7 +130,29 @@ def machine(session: Session, opened: Opened) -> Machine:
     )
 
 
-def made(wished: Mapping[str, Any], project: Project | None) -> Wishes:
+@contextmanager
+def kept(session: Session, wished: Mapping[str, Any]) -> Iterator[Kept | None]:
+    """What `--keep` keeps of all that runs in this context; says at its end where that is."""
+    if not wished["keep"]:
+        yield None
+        return
+    import tempfile
+
+    from imagekit.execute.kept import Kept
+
+    found = Kept(tempfile.mkdtemp(prefix="imagekit-kept-"))
+    try:
+        yield found
+    finally:
+        for problem in found.problems:
+            session.console.say(problem)
+        if os.listdir(found.folder):
+            session.console.say(f"kept in {found.folder}: the log, what /tmp held, a link to the root file system")
+        else:
+            os.rmdir(found.folder)  # nothing ran
+
+
+def made(wished: Mapping[str, Any], project: Project | None, kept: Kept | None) -> Wishes:
     """The Wishes of the options; raises UsageError, InvalidFile, Missing."""
     from imagekit.emulator.ports import Network
     from imagekit.execute.local import Wishes
@@ -146,6 +170,7 @@ def made(wished: Mapping[str, Any], project: Project | None) -> Wishes:
         memory=wished["memory"],
         # A debugger stops the clock of nobody else.
         timeout=900.0 if wished["debug"] else wished["timeout"],
+        kept=kept,
     )
 
 

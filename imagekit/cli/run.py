@@ -55,9 +55,10 @@ def run(
     from imagekit.emulator.happenings import Together
 
     allowed = Allowed.from_texts(names, origins)
-    with work.opened(session, target if local.is_spec(target) else "") as opened:
+    spec = target if local.is_spec(target) else ""
+    with local.kept(session, wished) as kept, work.opened(session, spec) as opened:
         image, project = local.image(session, opened, target, architecture, wished)
-        made = replace(local.made(wished, project), environments=environments, concurrency=concurrency)
+        made = replace(local.made(wished, project, kept), environments=environments, concurrency=concurrency)
         site = page(session, image, made, project)
         with local.machine(session, opened).function(image, made, Together(Shown(session), site.live)) as function:
             where, bound = function.serve(host, port, site, allowed)

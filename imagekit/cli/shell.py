@@ -31,19 +31,16 @@ def shell(session: Session, target: str, *, architecture: Architecture | None, w
 
     if not sys.stdin.isatty():
         raise UsageError("a shell needs a terminal", hint="`imagekit invoke` sends an event without one")
-    with work.opened(session, target if local.is_spec(target) else "") as opened:
+    spec = target if local.is_spec(target) else ""
+    with local.kept(session, wished) as kept, work.opened(session, spec) as opened:
         image, project = local.image(session, opened, target, architecture, wished)
-        machine, made = local.machine(session, opened), local.made(wished, project)
-        root, configured = machine.root(image, made), settings(image.name, made)
+        machine, made = local.machine(session, opened), local.made(wished, project, kept)
         term = {"TERM": session.environment.get("TERM", "dumb")}
-        what = Start(
-            command=(),
-            environment=of_runtime(root.config.environment, configured, term),
-            directory=root.config.working_directory or "/",
-        )
-        sandbox = machine.runner(image.architecture, made.runner or local.WITH_TERMINAL).open(root, configured.confines)
-        try:
+        with machine.sandbox(image, made) as (sandbox, root):
+            what = Start(
+                command=(),
+                environment=of_runtime(root.config.environment, settings(image.name, made), term),
+                directory=root.config.working_directory or "/",
+            )
             code = open_shell(sandbox, what, sys.stdin.fileno())
-        finally:
-            sandbox.close()
     sys.exit(code if code >= 0 else 128 - code)

@@ -46,12 +46,12 @@ def test(
     from imagekit.lockfile import Use
 
     verdicts: list[Verdict] = []
-    with work.opened(session, spec) as opened:
+    with local.kept(session, wished) as kept, work.opened(session, spec) as opened:
         project = work.load(session, opened, spec, wished["overrides"], architectures)
         if not project.spec.tests:
             raise UsageError(f"{spec} has no tests", hint="add `tests: [{name: …, event: …, expect: …}]`")
         wanted = {item.architecture: trials.trials(item) for item in project.platforms}
-        machine, made = local.machine(session, opened), local.made(wished, project)
+        machine, made = local.machine(session, opened), local.made(wished, project, kept)
         for architecture in _that_run(session, machine, made.runner, list(wanted), named=bool(architectures)):
             image = pipeline.local(opened, project.only([architecture]), Use.RENEW)
             for verdict in trials.run(wanted[architecture], image, machine, made):

@@ -6,6 +6,7 @@ more than 10 s is run again with the first event, under the function's own timeo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
@@ -28,7 +29,8 @@ from imagekit.emulator.logs import Logs
 from imagekit.emulator.loop import Timer
 from imagekit.emulator.memory import Memory
 from imagekit.emulator.place import Function, runtime_start
-from imagekit.errors import ImagekitError
+from imagekit.emulator.ports import Sandbox
+from imagekit.errors import BuildFailed, ImagekitError
 
 #: Seconds after which an environment that does not end is given up.
 _CLOSING: Final = 10.0
@@ -357,7 +359,27 @@ class Environment:
         self._logs.drain()
         if self._server is not None:
             self._server.close()
+        if self._settings.keep and self._place is not None:
+            self._keep(self._place.sandbox)
         self._keeper.close(self._taken_down)
+
+    def _keep(self, sandbox: Sandbox) -> None:
+        """Keep what /tmp holds, before the sandbox is taken down."""
+        folder = f"{self._settings.keep}/tmp-{self._number}"
+
+        def work() -> int:
+            try:
+                os.mkdir(folder, 0o700)
+            except OSError as error:
+                raise BuildFailed(f"{folder}: {error.strerror}") from error
+            return sandbox.keep(folder)
+
+        def told(result: int | ImagekitError) -> None:
+            if result:
+                what = result.message if isinstance(result, ImagekitError) else f"without {result} of its files"
+                self._chronicle.line("platform", f"/tmp of environment {self._number} was not kept whole: {what}")
+
+        self._keeper.ask(work, told)
 
     def _taken_down(self, error: ImagekitError | None) -> None:
         if error is not None:

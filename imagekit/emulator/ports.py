@@ -32,12 +32,16 @@ class Mount:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Confines:
-    """What a function may use. `memory` and `temporary`, the size of /tmp, are in MiB."""
+    """What a function may use. `memory` and `temporary`, the size of /tmp, are in MiB.
+
+    `keeps_temporary` says that `Sandbox.keep` will be asked for what /tmp holds.
+    """
 
     memory: int = 128
     temporary: int = 512
     network: Network = Network.HOST
     mounts: tuple[Mount, ...] = ()
+    keeps_temporary: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +79,28 @@ class Process(Protocol):
         """Send SIGKILL to it and to all that it started."""
 
 
+class Terminal(Protocol):
+    """A process in a sandbox with a terminal of its own, seen from the side of the keyboard and the screen."""
+
+    def fileno(self) -> int:
+        """What to wait for until something is to be read."""
+
+    def read(self) -> bytes:
+        """What it writes; empty at the end."""
+
+    def write(self, data: bytes) -> None:
+        """What is typed."""
+
+    def resize(self, rows: int, columns: int) -> None:
+        """How large the screen is."""
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """As a Process has it."""
+
+    def close(self) -> None:
+        """Let go of it; a process that still runs is told by a hangup."""
+
+
 class Sandbox(Protocol):
     """One execution environment's place: a read-only root file system, /tmp, limits. Processes in it see each other.
 
@@ -94,6 +120,12 @@ class Sandbox(Protocol):
 
     def start(self, what: Start, stdout: int, stderr: int) -> Process:
         """Start a process with these descriptors (stdin is /dev/null); raises BuildFailed when it cannot start."""
+
+    def terminal(self, what: Start) -> Terminal:
+        """Start a process with a terminal of its own; raises BuildFailed when it cannot start."""
+
+    def keep(self, folder: str) -> int:
+        """Copy what /tmp holds into an empty folder; how many things of it could not be. Raises BuildFailed."""
 
     def peak_memory(self) -> int:
         """The most memory, in bytes, that all processes inside used at once so far; 0 when it is not known."""

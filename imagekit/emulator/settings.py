@@ -58,6 +58,8 @@ class Settings:
     largest_stream: int = LARGEST_STREAM
     #: How long an external extension has at most to end.
     shutdown: float = 2.0
+    #: A folder that gets what each environment's /tmp held at its end, as `tmp-1` and so on; empty: nothing is kept.
+    keep: str = ""
     #: Whether the function URL streams (RESPONSE_STREAM) or waits for the whole answer (BUFFERED).
     url_streams: bool = False
 

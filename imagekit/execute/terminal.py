@@ -4,58 +4,56 @@ from __future__ import annotations
 
 import fcntl
 import os
-import pty
 import select
 import signal
+import struct
 import termios
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from imagekit.emulator.ports import Process, Sandbox, Start
+from imagekit.emulator.ports import Sandbox, Start, Terminal
 
-#: Opening the terminal anew, instead of using a copy of the descriptor, makes it the shell's own: Ctrl-C works.
-_SHELL: Final = 'exec "$(command -v bash || command -v sh)" -i </proc/self/fd/1'
+#: The better one of the two that an image has.
+_SHELL: Final = ("/bin/sh", "-c", 'exec "$(command -v bash || command -v sh)" -i')
 _PIECE: Final = 65536
 
 
 def shell(sandbox: Sandbox, what: Start, terminal: int) -> int:
     """Run a shell with this environment and directory until it ends; its exit code. Raises BuildFailed without one."""
-    master, slave = pty.openpty()
+    inside = sandbox.terminal(Start(command=_SHELL, environment=what.environment, directory=what.directory))
     try:
-        _copy_size(terminal, master)
-        try:
-            started = Start(command=("/bin/sh", "-c", _SHELL), environment=what.environment, directory=what.directory)
-            process = sandbox.start(started, slave, slave)
-        finally:
-            os.close(slave)
-        with _raw(terminal), _following_size(terminal, master):
-            return _passed_on(process, terminal, master)
+        _copy_size(terminal, inside)
+        with _raw(terminal), _following_size(terminal, inside):
+            return _passed_on(inside, terminal)
     finally:
-        os.close(master)
+        inside.close()
 
 
-def _passed_on(process: Process, terminal: int, master: int) -> int:
+def _passed_on(inside: Terminal, terminal: int) -> int:
     """Bytes go both ways until the shell has ended and all that it wrote was shown."""
-    sources = [master, terminal]
-    while sources:
+    sources = [inside.fileno(), terminal]
+    while True:
         ready, _, _ = select.select(sources, [], [], 0.2)
-        if not ready and (code := process.wait(0)) is not None:
+        if not ready and (code := inside.wait(0)) is not None:
             return code
-        if master in ready:
-            try:
-                data = os.read(master, _PIECE)
-            except OSError:  # how Linux says that nobody has the other side open
-                break
-            os.write(terminal, data)
+        if inside.fileno() in ready:
+            data = inside.read()
+            if not data:
+                return inside.wait() or 0
+            _write(terminal, data)
         if terminal in ready:
             typed = os.read(terminal, _PIECE)
             if typed:
-                os.write(master, typed)
+                inside.write(typed)
             else:
                 sources.remove(terminal)
-    return process.wait() or 0
+
+
+def _write(terminal: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(terminal, data) :]
 
 
 @contextmanager
@@ -70,13 +68,14 @@ def _raw(terminal: int) -> Iterator[None]:
 
 
 @contextmanager
-def _following_size(terminal: int, master: int) -> Iterator[None]:
-    before = signal.signal(signal.SIGWINCH, lambda *_: _copy_size(terminal, master))
+def _following_size(terminal: int, inside: Terminal) -> Iterator[None]:
+    before = signal.signal(signal.SIGWINCH, lambda *_: _copy_size(terminal, inside))
     try:
         yield
     finally:
         signal.signal(signal.SIGWINCH, before)
 
 
-def _copy_size(terminal: int, master: int) -> None:
-    fcntl.ioctl(master, termios.TIOCSWINSZ, fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8)))
+def _copy_size(terminal: int, inside: Terminal) -> None:
+    rows, columns, _, _ = struct.unpack("4H", fcntl.ioctl(terminal, termios.TIOCGWINSZ, bytes(8)))
+    inside.resize(rows, columns)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from imagekit.emulator.ports import Confines, Mount, Network, RootFilesystem, Start
-from imagekit.emulator.runners import inside, rules
+from imagekit.emulator.runners import inside, keeping, refusal, rules, terminals
 from imagekit.emulator.runners.emulated import Interpreter, kernel
 from imagekit.emulator.runners.grouped import Group
 from imagekit.emulator.runners.warden import wire
@@ -124,10 +124,23 @@ class ConfinedSandbox:
             os.close(tell)
         if "error" in answer:
             os.close(ended)
-            raise cannot_start(what, f"{answer['what']}: {os.strerror(answer['error'])}")
+            raise refusal.cannot_start(what, f"{answer['what']}: {os.strerror(answer['error'])}")
         process = ConfinedProcess(self, answer["process"], ended)
         self._processes.append(process)
         return process
+
+    def terminal(self, what: Start) -> terminals.OwnTerminal:
+        """Start a process with a terminal of its own; raises BuildFailed when it cannot start."""
+        return terminals.OwnTerminal.started(self.start, what)
+
+    def keep(self, folder: str) -> int:
+        """Copy what /tmp holds into an empty folder; how many things of it could not be. Raises BuildFailed."""
+        _, descriptors = self._asked({"do": "temporary"}, ())
+        try:
+            return keeping.copied(descriptors[0], folder)
+        finally:
+            for one in descriptors:
+                os.close(one)
 
     def peak_memory(self) -> int:
         """The most memory, in bytes, that all processes inside used at once so far."""
@@ -224,15 +237,6 @@ def listen_outside() -> tuple[socket.socket, str]:
     """A listener on this machine's loopback, for sandboxes that share its network."""
     listener = socket.create_server((_LOOPBACK, 0), backlog=128)
     return listener, f"{_LOOPBACK}:{listener.getsockname()[1]}"
-
-
-def cannot_start(what: Start, why: str) -> BuildFailed:
-    """The error for a process that cannot be started."""
-    command = what.command[0] if what.command else ""
-    return BuildFailed(
-        f"{command} cannot be started: {why}",
-        hint="it must be there, executable by everybody, made for this architecture, and what interprets it too",
-    )
 
 
 def plan_of(image: RootFilesystem, confines: Confines, found: Interpreter) -> wire.Message:

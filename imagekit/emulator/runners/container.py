@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from imagekit import architecture as architectures
 from imagekit.emulator.ports import Confines, Network, Start
-from imagekit.emulator.runners import confined, containment, rules
+from imagekit.emulator.runners import confined, containment, keeping, refusal, rules, terminals
 from imagekit.emulator.runners.containment import Processes
 from imagekit.emulator.runners.holder import killer
 from imagekit.emulator.runners.warden import wire
@@ -154,6 +154,7 @@ class Container:
         self._inside = Processes(self._first, number)
         self._meter = containment.meter(self._first, number)
         self._limit = confines.memory * rules.MIB
+        self._temporary = confines.temporary * rules.MIB
         self._is_over = threading.Event()
         if self._meter:
             self._watch = threading.Thread(target=self._look, name="memory of a container", daemon=True)
@@ -199,7 +200,7 @@ class Container:
         except (DockerException, OSError) as error:
             for output in outputs:
                 os.close(output)
-            raise confined.cannot_start(what, str(getattr(error, "explanation", "") or error)) from error
+            raise refusal.cannot_start(what, str(getattr(error, "explanation", "") or error)) from error
         process = ContainerProcess(self, made["Id"], stream, outputs)
         end = time.monotonic() + _PATIENCE
         while not process.look() and not process.refusal and time.monotonic() < end:
@@ -207,10 +208,24 @@ class Container:
         if process.has_ended:
             process.wait(_LOOK * 10)
         if process.refusal:
-            raise confined.cannot_start(what, process.refusal.decode("utf-8", "replace").strip())
+            raise refusal.cannot_start(what, process.refusal.decode("utf-8", "replace").strip())
         with self._lock:
             self._processes = [one for one in self._processes if not one.has_ended] + [process]
         return process
+
+    def terminal(self, what: Start) -> terminals.EnginesTerminal:
+        """Start a process with a terminal of its own; raises BuildFailed when it cannot start."""
+        return terminals.EnginesTerminal.started(self._engine, self._number, what)
+
+    def keep(self, folder: str) -> int:
+        """Copy what /tmp holds into an empty folder; how many things of it could not be. Raises BuildFailed."""
+        from docker.errors import DockerException
+
+        try:
+            pieces, _ = self._engine.get_archive(self._number, "/tmp/.")
+            return keeping.extracted(pieces, folder, self._temporary)
+        except (DockerException, OSError) as error:
+            raise BuildFailed(f"the Docker engine does not give what /tmp holds: {error}") from error
 
     def peak_memory(self) -> int:
         """The most memory, in bytes, that all processes inside used at once so far; 0 when it is not known."""

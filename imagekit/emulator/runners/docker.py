@@ -220,7 +220,7 @@ def _options(confines: Confines, tools: str) -> dict[str, Any]:
         "auto_remove": True,
         "network_mode": network,
         "read_only": True,
-        "tmpfs": {"/tmp": f"rw,exec,nosuid,nodev,mode=1777,size={confines.temporary * rules.MIB}"},
+        **_temporary(confines),
         "ipc_mode": "none",  # there is no /dev/shm on Lambda
         "mem_limit": memory,
         "memswap_limit": memory,
@@ -234,6 +234,18 @@ def _options(confines: Confines, tools: str) -> dict[str, Any]:
         "extra_hosts": {rules.HOST: "127.0.0.1", f"{rules.HOST}.localdomain": "127.0.0.1"},
         "binds": {**binds, **dict(_bind(mount) for mount in confines.mounts)},
     }
+
+
+def _temporary(confines: Confines) -> dict[str, Any]:
+    """/tmp with its size; where it is kept, a volume, since an engine gives no archive of a container's own tmpfs."""
+    from docker.types import DriverConfig
+    from docker.types import Mount as Volume
+
+    options = f"nosuid,nodev,mode=1777,size={confines.temporary * rules.MIB}"
+    if not confines.keeps_temporary:
+        return {"tmpfs": {"/tmp": f"rw,exec,{options}"}}
+    driver = DriverConfig("local", {"type": "tmpfs", "device": "tmpfs", "o": options})
+    return {"mounts": [Volume("/tmp", None, type="volume", no_copy=True, driver_config=driver)]}
 
 
 def _bind(mount: Mount) -> tuple[str, dict[str, str]]:

@@ -54,6 +54,7 @@ class _Stage:
         self._watched: dict[int, tuple[int, int]] = {}
         self._limit: int = plan["memory"]
         self._limits: dict[str, int] = plan["limits"]
+        self._temporary = f"/{plan['tmp']}"
         self._group = -1
         interpreter = descriptors.pop() if plan["interpreter"] else -1
         files = None
@@ -128,6 +129,9 @@ class _Stage:
         if self._inside:
             self._meter.measure()
         return {"peak": self._meter.peak}, []
+
+    def _do_temporary(self, message: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
+        return {}, [os.open(self._temporary, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
 
     def _do_listen(self, message: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
         listener = _listener()
