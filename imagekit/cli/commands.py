@@ -41,6 +41,7 @@ _TABLE: Final = (
     ),
     ("dev", "imagekit.cli.dev", "run", "run, and build and start again when something changes"),
     ("shell", "imagekit.cli.shell", "run", "open a shell in the image"),
+    ("doctor", "imagekit.cli.doctor", "machine", "what this machine lacks for a spec, and how to get it"),
     ("cache", "imagekit.cli.cache", "machine", "how large the cache is, and making it smaller"),
     ("completion", "imagekit.cli.completion", "machine", "print the script that completes commands in your shell"),
     ("version", "imagekit.cli.version", "machine", "the versions of imagekit and of what it works with"),

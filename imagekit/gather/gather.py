@@ -90,11 +90,11 @@ def _make(project: Project, gatherer: Gatherer, around: Surroundings) -> None:
     if not any(spec.build or installation for spec, installation in wanted):
         return
     from imagekit.gather import install, steps
-    from imagekit.gather.workshop import Workshop
+    from imagekit.gather.workshop import Workshop, users
 
     workshop = Workshop(
         machine=around.machine,
-        environment={name: text for name, text in around.environment.items() if not name.startswith("IMAGEKIT_")},
+        environment=users(around.environment),
         folder=around.folder,
         cache=around.cache,
         progress=around.progress,

@@ -25,10 +25,15 @@ _NOTHING: Final = Tree.from_nodes(()).digest
 
 def check(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
     """Raise Missing when a default build of the platform cannot run on this machine."""
-    if any(step.run == language.build for step in spec.build):
-        _check_machine(spec, language, workshop.machine)
+    if is_default(spec, language):
+        check_machine(spec, language, workshop.machine)
         environment = workshop.environment_of(spec, language, output(spec))
         tools.check(language.toolchain, spec, language, environment, spec.build[0].place)
+
+
+def is_default(spec: PlatformSpec, language: Language) -> bool:
+    """True when it is the language's own build that runs."""
+    return any(step.run == language.build for step in spec.build)
 
 
 def run(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
@@ -144,7 +149,8 @@ def _directory(spec: PlatformSpec, step: Step) -> Path:
     return directory
 
 
-def _check_machine(spec: PlatformSpec, language: Language, machine: str) -> None:
+def check_machine(spec: PlatformSpec, language: Language, machine: str) -> None:
+    """Raise Missing for a language whose compilers make programs for their own machine only, on another one."""
     architecture = spec.architecture
     if not language.cross and machine not in (architecture.name, architecture.rpm, architecture.oci):
         raise Missing(

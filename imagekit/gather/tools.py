@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from imagekit.errors import Missing
@@ -21,16 +21,26 @@ def check(
     tools: Iterable[Tool], spec: PlatformSpec, language: Language, environment: Mapping[str, str], place: Place | None
 ) -> None:
     """Raise Missing for the first that is not there or not ready for the platform."""
+    for _, missing in looked_for(tools, spec, language, environment, place):
+        if missing:
+            raise missing
+
+
+def looked_for(
+    tools: Iterable[Tool], spec: PlatformSpec, language: Language, environment: Mapping[str, str], place: Place | None
+) -> Iterator[tuple[str, Missing | None]]:
+    """Each command, and what is wrong with it for the platform."""
     architecture = spec.architecture
     words = {"rpm_arch": architecture.rpm, "oci_arch": architecture.oci, **language.words(architecture)}
     for tool in tools:
         command = placeholders.expand(tool.command, words)
-        if what := _problem(tool, command, spec.root, environment):
-            raise Missing(
-                f"{what}: {language.title} needs it to build for {architecture}",
-                hint=placeholders.expand(tool.advice, words),
-                place=place,
-            )
+        what = _problem(tool, command, spec.root, environment)
+        missing = Missing(
+            f"{what}: {language.title} needs it to build for {architecture}",
+            hint=placeholders.expand(tool.advice, words),
+            place=place,
+        )
+        yield command, missing if what else None
 
 
 def _problem(tool: Tool, command: str, folder: str, environment: Mapping[str, str]) -> str:

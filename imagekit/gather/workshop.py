@@ -29,20 +29,32 @@ class Workshop:
     state: Callable[[Path], Digest]
 
     def environment_of(self, spec: PlatformSpec, language: Language, output: Path | None) -> dict[str, str]:
-        """The user's environment, the language's variables, and imagekit's own; `output` is what is to be made."""
-        architecture = spec.architecture
-        words = {
-            "architecture": architecture.name,
-            "oci_arch": architecture.oci,
-            "rpm_arch": architecture.rpm,
-            "version": spec.version or "",
-            **language.words(architecture),
-        }
-        added = {name: placeholders.expand(text, words) for name, text in language.environment.items()}
-        environment = {**self.environment, **added}
-        environment["IMAGEKIT_ARCHITECTURE"] = architecture.name
-        environment["IMAGEKIT_OCI_ARCH"] = architecture.oci
-        environment["IMAGEKIT_RPM_ARCH"] = architecture.rpm
-        if output:
-            environment["IMAGEKIT_OUTPUT"] = str(output)
-        return environment
+        """What commands for a platform see; `output` is what is to be made."""
+        return environment_of(self.environment, spec, language, output)
+
+
+def users(environment: Mapping[str, str]) -> dict[str, str]:
+    """The user's environment without imagekit's own settings."""
+    return {name: text for name, text in environment.items() if not name.startswith("IMAGEKIT_")}
+
+
+def environment_of(
+    own: Mapping[str, str], spec: PlatformSpec, language: Language, output: Path | None
+) -> dict[str, str]:
+    """The user's `own` environment, the language's variables, and imagekit's; `output` is what is to be made."""
+    architecture = spec.architecture
+    words = {
+        "architecture": architecture.name,
+        "oci_arch": architecture.oci,
+        "rpm_arch": architecture.rpm,
+        "version": spec.version or "",
+        **language.words(architecture),
+    }
+    added = {name: placeholders.expand(text, words) for name, text in language.environment.items()}
+    environment = {**own, **added}
+    environment["IMAGEKIT_ARCHITECTURE"] = architecture.name
+    environment["IMAGEKIT_OCI_ARCH"] = architecture.oci
+    environment["IMAGEKIT_RPM_ARCH"] = architecture.rpm
+    if output:
+        environment["IMAGEKIT_OUTPUT"] = str(output)
+    return environment

@@ -41,6 +41,13 @@ def blind_context() -> ssl.SSLContext:
     return context
 
 
+def trusted(certificates: Certificates) -> str:
+    """Which authorities a connection trusts, for people; raises InvalidFile for a file that holds none."""
+    context_for(certificates)
+    system = "the system's" if _system_has_any() else "certifi's, since the system has none"
+    return ", ".join(dict.fromkeys([certificates.bundle or system, *certificates.authorities]))
+
+
 def _trust(context: ssl.SSLContext, path: str) -> None:
     try:
         context.load_verify_locations(path)

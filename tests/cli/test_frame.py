@@ -57,6 +57,7 @@ Run:
   shell   open a shell in the image
 
 Machine:
+  doctor      what this machine lacks for a spec, and how to get it
   cache       how large the cache is, and making it smaller
   completion  print the script that completes commands in your shell
   version     the versions of imagekit and of what it works with
@@ -130,7 +131,7 @@ def test_every_command_of_the_table_is_there_and_explains_itself(imagekit, name)
 def test_an_unknown_command_is_answered_with_the_nearest(imagekit):
     ended = imagekit("biuld")
     known = "init, validate, schema, lock, outdated, plan, render, build, push, inspect, invoke, run, test, dev, "
-    known += "shell, cache, completion, version"
+    known += "shell, doctor, cache, completion, version"
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (f"error: there is no command 'biuld'\n  hint: did you mean `build`? valid commands: {known}\n")
 
