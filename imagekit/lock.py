@@ -8,8 +8,10 @@ archive makes it outdated, never stale.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
+from datetime import datetime
 from typing import Any, Final, Self
 
 from imagekit.errors import InvalidFile, StaleLock
@@ -21,6 +23,8 @@ from imagekit.packages import PackageRequest
 from imagekit.values import dataclass
 
 FORMAT: Final = 1
+#: How a time is written.
+_WRITTEN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -323,7 +327,8 @@ def _text(value: object) -> str:
 
 def _time(text: object) -> str:
     """A time in the one form that is written; raises ValueError."""
-    from datetime import datetime
-
-    datetime.strptime(str(text), "%Y-%m-%dT%H:%M:%SZ")  # noqa: DTZ007 - the Z is in the format
-    return str(text)
+    written = str(text)
+    if not _WRITTEN.fullmatch(written):
+        raise ValueError(f"{written[:40]!r} is no time")
+    datetime.fromisoformat(written)
+    return written

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from urllib3 import exceptions as theirs
-
+from imagekit.store import http1
 from imagekit.store.answers import Unanswered, Untrusted
 from imagekit.store.text import cleaned
 from imagekit.store.url import Url
+
+http1.only()
+
+from urllib3 import exceptions as theirs  # noqa: E402 - it has to be told before
 
 
 @contextmanager

@@ -118,7 +118,8 @@ class TestTheAddressThatIsConnectedTo:
         real = socket.getaddrinfo
         answers = {self.NAME: "127.0.0.1", "registry.example.com": "127.0.0.1"}
 
-        def resolve(host, port, *arguments, **options):
+        def resolve(named, port, *arguments, **options):
+            host = named.decode()
             if answers.get(host, "") is None:
                 return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.1", port))]
             return real(answers.get(host, host), port, *arguments, **options)

@@ -163,6 +163,21 @@ class TestWritten:
         assert Layout.in_folder(folder).document("1") == ONE.document
         assert all(blob(folder, item) == ONE.contents[item.digest] for item in ONE.blobs)
 
+    def test_a_small_blob_is_written_over_itself_only_when_it_is_damaged(self, tmp_path):
+        folder, item = write(tmp_path / "out", ONE, "1"), ONE.blobs[0]
+        path = folder / f"blobs/sha256/{item.digest.hex}"
+
+        def put_again() -> int:
+            with writing(folder) as sink:
+                sink.put(item, opener(ONE.contents[item.digest]))
+            return path.stat().st_ino
+
+        before = path.stat().st_ino
+        assert put_again() == before
+        put_file(path, bytes(item.size))
+        put_again()
+        assert blob(folder, item) == ONE.contents[item.digest]
+
     def test_no_blob_is_mounted_into_a_complete_layout(self, tmp_path):
         with writing(tmp_path / "out") as sink:
             assert not sink.mount(ONE.blobs[0], "public.ecr.aws/lambda/provided")

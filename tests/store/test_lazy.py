@@ -20,3 +20,21 @@ print(",".join(name for name in sys.argv[1:] if name in sys.modules))
 def test_a_registry_that_is_not_asked_imports_no_network():
     done = subprocess.run([sys.executable, "-c", SCRIPT, *HEAVY], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+REQUEST = """
+import sys
+from imagekit.store.transport import Request, Transport
+from imagekit.store.url import Url
+with Transport() as transport:
+    print(transport.send(Request(method="GET", url=Url.parse(sys.argv[1]))).status)
+import urllib3.http2.probe
+print("importlib.metadata" in sys.modules, "encodings.idna" in sys.modules)
+"""
+
+
+def test_a_request_imports_nothing_for_http2_nor_for_names_beyond_ascii(server):
+    done = subprocess.run(
+        [sys.executable, "-c", REQUEST, f"http://{server.host}/v2/"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["200", "False", "False"]
