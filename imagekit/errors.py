@@ -84,6 +84,12 @@ class WrongChecksum(BuildFailed):
     advice = "find out why the bytes changed before you take a new checksum over"
 
 
+class WrongSignature(BuildFailed):
+    """A package or the metadata of a package repository is not signed by a key that is trusted."""
+
+    advice = "find out who signed it before you trust another key; never take a key from where the package came from"
+
+
 class RemoteFailed(ImagekitError):
     """A registry, a package repository or the network failed; a retry may help."""
 
