@@ -7,26 +7,51 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 from imagekit import parallel
-from imagekit.errors import Bug
+from imagekit.errors import Bug, Missing
+from imagekit.facts import layout_from_bytes
 from imagekit.gather.inputs import Gathered
+from imagekit.gather.packages import Packages
 from imagekit.gather.placed import At
 from imagekit.oci import canonical, media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
-from imagekit.oci.ports import Cache
+from imagekit.oci.ports import Cache, Writer
 from imagekit.plan.assemble import Layer
-from imagekit.plan.parts import ArchivePart, EmbeddedPart, FilesPart, ImagePart, Part
+from imagekit.plan.layers import packages_of
+from imagekit.plan.parts import ArchivePart, EmbeddedPart, FilesPart, ImagePart, PackagesPart, Part
 from imagekit.plan.plan import LayerPlan, Plan
 from imagekit.progress import Progress, Task
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
-from imagekit.rootfs.gzip import Codec
+from imagekit.rootfs.gzip import Codec, LayerBlob
 from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from imagekit.engines.native.install import Installation
+
 _LAYERS: Final = "layer"
+_NAMES: Final = "layer-names"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wanted:
+    """A layer to make; `below` is that of the packages, which may be the same one."""
+
+    plan: LayerPlan
+    gathered: Gathered
+    architecture: str
+    below: LayerPlan | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Making:
+    """One layer on its way: what counts its bytes, what places its errors, what compresses it."""
+
+    task: Task
+    at: At
+    pool: Executor
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,34 +67,41 @@ class Builder:
     progress: Progress
     archive: Callable[[ArchivePart], str]
     image: Callable[[ImagePart], Iterator[Item]]
+    packages: Callable[[Packages], Installation]
     made: Callable[[Descriptor], None]
 
     def layers(self, plans: Sequence[Plan], gathered: Sequence[Gathered]) -> Mapping[Digest, Layer]:
         """Every layer of these plans by its key; one that several platforms share is made once."""
-        wanted: dict[Digest, tuple[LayerPlan, Gathered, str]] = {}
+        wanted: dict[Digest, _Wanted] = {}
         for plan, inputs in zip(plans, gathered, strict=True):
+            below = packages_of(plan.layers)
             for layer in plan.layers:
-                wanted.setdefault(layer.key, (layer, inputs, plan.architecture))
+                one = _Wanted(plan=layer, gathered=inputs, architecture=plan.architecture, below=below)
+                wanted.setdefault(layer.key, one)
         made = {key: kept for key in wanted if (kept := cached(self.cache, key))}
         missing = {key: item for key, item in wanted.items() if key not in made}
-        if missing:
-            made |= dict(zip(missing, self._make_all(list(missing.values())), strict=True))
+        # What lies above packages needs their names, which are kept beside the layer and may be lost by themselves.
+        for item in tuple(missing.values()):
+            if item.below and self.cache.record(_NAMES, str(item.below.key)) is None:
+                missing[item.below.key] = wanted[item.below.key]
+        lowest = {key: item for key, item in missing.items() if item.plan is item.below}
+        for some in (lowest, {key: item for key, item in missing.items() if key not in lowest}):
+            if some:
+                made |= dict(zip(some, self._make_all(list(some.values())), strict=True))
         return made
 
-    def _make_all(self, wanted: Sequence[tuple[LayerPlan, Gathered, str]]) -> tuple[Layer, ...]:
+    def _make_all(self, wanted: Sequence[_Wanted]) -> tuple[Layer, ...]:
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(max_workers=self.workers) as pool:
-            return parallel.each(lambda item: self._make(*item, pool), wanted, self.workers)
+            return parallel.each(lambda item: self._make(item, pool), wanted, self.workers)
 
-    def _make(self, plan: LayerPlan, gathered: Gathered, architecture: str, pool: Executor) -> Layer:
-        from imagekit.rootfs.layer import write_layer
-
-        title = f"{architecture} {plan.name}"
+    def _make(self, wanted: _Wanted, pool: Executor) -> Layer:
+        plan = wanted.plan
+        title = f"{wanted.architecture} {plan.name}"
         with self.progress.task(title) as task, self.cache.writer() as writer, At() as at:
-            items = (item for part in _each(plan.parts, at) for item in self._items(part, gathered))
-            layout = BaseLayout() if plan.is_lowest else gathered.inputs.layout
-            blob = write_layer(_counted(items, task), writer.file, self.codec, layout=layout, pool=pool)
+            write = self._write_packages if plan is wanted.below else self._write
+            blob = write(wanted, writer, _Making(task=task, at=at, pool=pool))
             writer.commit(blob.digest)
             layer = Layer(
                 descriptor=Descriptor(media_type=media.LAYER, digest=blob.digest, size=blob.size), diff_id=blob.diff_id
@@ -77,6 +109,42 @@ class Builder:
             self.cache.keep(_LAYERS, str(plan.key), _record(layer))
             self.made(layer.descriptor)
             return layer
+
+    def _write(self, wanted: _Wanted, writer: Writer, making: _Making) -> LayerBlob:
+        from imagekit.rootfs.layer import write_layer
+
+        plan, gathered = wanted.plan, wanted.gathered
+        items = (item for part in _each(plan.parts, making.at) for item in self._items(part, gathered))
+        layout = BaseLayout() if plan.is_lowest else self._layout(wanted)
+        return write_layer(_counted(items, making.task), writer.file, self.codec, layout=layout, pool=making.pool)
+
+    def _write_packages(self, wanted: _Wanted, writer: Writer, making: _Making) -> LayerBlob:
+        """The layer of packages; the names in it are kept for the layers above."""
+        from imagekit.rootfs.layer import write_layer
+
+        if wanted.gathered.packages is None:
+            raise Bug("packages are built into a layer that nobody locked")
+        making.at.place = wanted.gathered.packages.part.place
+        made = self.packages(wanted.gathered.packages)
+        items, removed = _counted(made.items(), making.task), made.removed()
+        blob = write_layer(items, writer.file, self.codec, layout=made.layout, pool=making.pool, removed=removed)
+        names = BaseLayout().plus(made.entries())
+        self.cache.keep(_NAMES, str(wanted.plan.key), _names_record(names, removed))
+        return blob
+
+    def _layout(self, wanted: _Wanted) -> BaseLayout:
+        """What a layer meets: the base, or the base with packages on top."""
+        layout = wanted.gathered.inputs.layout
+        if wanted.below is None:
+            return layout
+        record = self.cache.record(_NAMES, str(wanted.below.key))
+        if record is None:
+            raise Missing(
+                "the cache did not keep the names of the packages' files",
+                hint="name a folder that can be written to with IMAGEKIT_CACHE_DIR",
+            )
+        document = json.loads(record)
+        return layout.below(layout_from_bytes(canonical.to_bytes(document["names"])), document["removed"])
 
     def _items(self, part: Part, gathered: Gathered) -> Iterator[Item]:
         match part:
@@ -93,6 +161,8 @@ class Builder:
                 return self.image(part)
             case EmbeddedPart():
                 return _embedded(part)
+            case PackagesPart():
+                raise Bug("packages are a layer of their own")
 
 
 def cached(cache: Cache, key: Digest) -> Layer | None:
@@ -112,6 +182,10 @@ def _record(layer: Layer) -> bytes:
     descriptor = layer.descriptor
     document = {"digest": str(descriptor.digest), "size": descriptor.size, "diff_id": str(layer.diff_id)}
     return canonical.to_bytes(document)
+
+
+def _names_record(names: BaseLayout, removed: Sequence[str]) -> bytes:
+    return canonical.to_bytes({"names": json.loads(names.record), "removed": list(removed)})
 
 
 def _counted(items: Iterator[Item], task: Task) -> Iterator[Item]:

@@ -22,6 +22,7 @@ from imagekit.gather import package_files, regular
 from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
+from imagekit.gather.packages import Installer
 from imagekit.keep import Built, below, folder_of, ignore, keep, opener, parcel
 from imagekit.lock import Lock, Making, Request, differences
 from imagekit.lockfile import LockFile, Use
@@ -200,6 +201,13 @@ def build(
         progress=session.progress,
         archive=lambda part: _fetched(places, part),
         image=lambda part: image_items(part, places.source, session.cache, session.progress),
+        packages=Installer(
+            cache=session.cache,
+            progress=session.progress,
+            source=places.source,
+            fetch=places.fetch,
+            workers=session.workers,
+        ).installation,
         made=made,
     )
     done = builder.layers(plans, gathered)

@@ -11,7 +11,7 @@ from imagekit.gather import dependencies
 from imagekit.gather.base import BaseReader
 from imagekit.gather.inputs import Gathered, Gatherer
 from imagekit.gather.placed import At
-from imagekit.lock import Lock, LockedPlatform
+from imagekit.lock import Lock
 from imagekit.making import certificates
 from imagekit.oci.ports import Cache, Source
 from imagekit.plan.parts import ImagePart
@@ -54,7 +54,7 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
     found = []
     for spec in project.platforms:
         locked = lock.at(spec.architecture.name)
-        _check_installable(spec, locked)
+        _check_installable(spec)
         with At(project.base_place):
             image = reader.image(locked.base, spec.architecture) if locked.base else None
             layout = reader.layout(project.base, locked.base, image)
@@ -62,12 +62,11 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
     return tuple(found)
 
 
-def _check_installable(spec: PlatformSpec, locked: LockedPlatform) -> None:
+def _check_installable(spec: PlatformSpec) -> None:
     """Nothing that a spec asks for is silently left out of its image."""
-    change = locked.packages and (locked.packages.install or locked.packages.removed)
-    if change or spec.packages.certificates:
+    if spec.packages.certificates:
         raise BuildFailed(
-            "this imagekit locks packages, and cannot put them or `certificates` into an image yet",
+            "this imagekit cannot put `certificates` into an image yet",
             hint="take them out of the spec, or install a newer imagekit",
         )
 

@@ -12,6 +12,7 @@ from imagekit.errors import BuildFailed, ImagekitError, InvalidFile
 from imagekit.findings import Place
 from imagekit.gather import dependencies, paths, runtime_client
 from imagekit.gather.dependencies import Installation
+from imagekit.gather.packages import Packages
 from imagekit.gather.runtime_client import BOOTSTRAP
 from imagekit.language import Language
 from imagekit.lock import LockedPlatform
@@ -67,6 +68,7 @@ class Gathered:
     inputs: Inputs
     files: Mapping[FilesPart, OnDisk] = field(default_factory=dict)
     archives: Mapping[Digest, str] = field(default_factory=dict)
+    packages: Packages | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,9 +97,11 @@ class Gatherer:
         local: dict[Digest, str] = {}
         start = spec.bootstrap
         files, third_party = self._files(spec, found)
+        packages = Packages.of(spec, locked, base) if base else None
         inputs = Inputs(
             base=base,
             layout=layout,
+            packages=packages.part if packages else None,
             bootstrap=self._bootstrap(spec, start, found) if isinstance(start, PlatformProgram) else None,
             client=runtime_client.part(spec, start, self.language) if isinstance(start, Client) else None,
             files=files,
@@ -106,7 +110,7 @@ class Gatherer:
             images=tuple(_image(item, locked) for item in spec.files if isinstance(item, PlatformFromImage)),
             certificates=certificates,
         )
-        return Gathered(inputs=inputs, files=found, archives=local)
+        return Gathered(inputs=inputs, files=found, archives=local, packages=packages)
 
     def digest_of(self, folder: Path, patterns: tuple[str, ...], root: str) -> Digest:
         """The digest of the files below a folder that match: what says whether a step has to run again."""

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from imagekit.base import Base, System
 from imagekit.errors import BuildFailed
 from imagekit.lock import Making
 from imagekit.oci import media
+from imagekit.oci.digest import Digest
 from imagekit.oci.image import Image
 from imagekit.plan.inputs import Inputs
 from imagekit.plan.parts import EmbeddedPart, Part
 from imagekit.plan.plan import LayerPlan
 from imagekit.rootfs.base_layout import BaseLayout
+
+#: The name of the layer that holds the packages.
+PACKAGES: Final = "packages"
 
 
 def layers(base: Base, inputs: Inputs, making: Making) -> tuple[LayerPlan, ...]:
@@ -30,8 +35,13 @@ def layers(base: Base, inputs: Inputs, making: Making) -> tuple[LayerPlan, ...]:
         # The program is what a change of the code changes; under an ahead-of-time language nothing else does.
         "bootstrap": bootstrap,
     }
+    packages = _packages(inputs, making)
+    lowest = (packages,) if packages else ()
     nothing, written_against = BaseLayout().digest, inputs.layout.digest
-    return tuple(
+    if packages:
+        # Their names are known only once they are there; what they are made of stands for them.
+        written_against = Digest.of(f"{written_against} {packages.key}".encode())
+    return lowest + tuple(
         LayerPlan(
             name=name,
             parts=tuple(parts),
@@ -42,6 +52,24 @@ def layers(base: Base, inputs: Inputs, making: Making) -> tuple[LayerPlan, ...]:
         )
         for name, parts in stacked.items()
         if parts
+    )
+
+
+def packages_of(plans: Sequence[LayerPlan]) -> LayerPlan | None:
+    """The layer that holds the packages, which all others are written against."""
+    return next((plan for plan in plans if plan.name == PACKAGES), None)
+
+
+def _packages(inputs: Inputs, making: Making) -> LayerPlan | None:
+    """The layer of packages: all that it meets is the base, and so known by its manifest."""
+    if inputs.packages is None:
+        return None
+    return LayerPlan(
+        name=PACKAGES,
+        parts=(inputs.packages,),
+        base=inputs.packages.base,
+        codec=making.codec,
+        layer_format=making.layer_format,
     )
 
 

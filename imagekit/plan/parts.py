@@ -103,7 +103,33 @@ class EmbeddedPart:
         }
 
 
-Part = FilesPart | ArchivePart | ImagePart | EmbeddedPart
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PackagesPart:
+    """Packages for the base with the manifest `base`, and those of its own that go; `skipped` are the packages whose
+    scriptlets are left out.
+    """
+
+    source: str
+    base: Digest
+    install: Mapping[str, Digest]
+    removed: tuple[str, ...] = ()
+    slim: bool = False
+    skipped: tuple[str, ...] = ()
+    place: Place | None = field(default=None, compare=False, repr=False)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """As it is keyed and printed."""
+        return {
+            "kind": "packages",
+            "base": str(self.base),
+            "install": {nevra: str(digest) for nevra, digest in self.install.items()},
+            "remove": list(self.removed),
+            "slim": self.slim,
+            "skipped": list(self.skipped),
+        }
+
+
+Part = FilesPart | ArchivePart | ImagePart | EmbeddedPart | PackagesPart
 
 
 def _digests(contents: Mapping[str, bytes]) -> dict[str, str]:

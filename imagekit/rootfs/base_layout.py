@@ -92,6 +92,21 @@ class BaseLayout:
         parent = self.resolved(parent) if parent else ""
         return f"{parent}/{name}" if parent else name
 
+    def below(self, top: BaseLayout, removed: Iterable[str]) -> Self:
+        """This layout with another one on top, whose names are resolved already, and without what that one removes."""
+        gone = set(removed)
+        names = top.directories.keys() | top.symlinks.keys() | top.files | gone
+        heads = tuple(f"{path}/" for path in gone)
+
+        def stays(path: str) -> bool:
+            return path not in names and not (heads and path.startswith(heads))
+
+        return type(self)(
+            directories={path: item for path, item in self.directories.items() if stays(path)} | dict(top.directories),
+            symlinks={path: target for path, target in self.symlinks.items() if stays(path)} | dict(top.symlinks),
+            files=frozenset(filter(stays, self.files)) | top.files,
+        )
+
     def plus(self, entries: Iterable[Entry]) -> Self:
         """This layout with a layer of these entries on top."""
         directories, symlinks, files = dict(self.directories), dict(self.symlinks), set(self.files)

@@ -1,0 +1,71 @@
+"""Packages on their way into an image: on this disk, with a header that is what it says it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from tempfile import TemporaryFile
+
+from imagekit import parallel
+from imagekit.errors import BuildFailed
+from imagekit.lock_packages import LockedPackage
+from imagekit.rootfs.entry import Content
+from imagekit.rpm.files import PackagedFile, files
+from imagekit.rpm.package import Package
+from imagekit.rpm.payload import payload
+from imagekit.rpm.tag import Tag
+from imagekit.values import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incoming:
+    """One package: as it is locked, where it lies, what its headers say, its files."""
+
+    locked: LockedPackage
+    path: str
+    package: Package
+    files: tuple[PackagedFile, ...]
+
+    @property
+    def name(self) -> str:
+        """The package's name alone."""
+        return self.package.header.text(Tag.NAME)
+
+    @property
+    def nevra(self) -> str:
+        """Its full name."""
+        return self.locked.nevra
+
+    def contents(self) -> Iterator[tuple[PackagedFile, Content]]:
+        """Its files with their contents, in the archive's order; each is read before the next is asked for.
+
+        Raises BuildFailed for a payload that is damaged, WrongChecksum for a content that the header does not mean.
+        """
+        with open(self.path, "rb", buffering=0) as file:
+            file.seek(self.package.payload_offset)
+            yield from payload(self.package, file, spool=TemporaryFile, listed=self.files)
+
+
+def opened(
+    locked: Sequence[LockedPackage], place: Callable[[LockedPackage], str], workers: int
+) -> tuple[Incoming, ...]:
+    """All packages of a lock, sorted by name; `place` says where each one lies, and has compared its digest.
+
+    Raises BuildFailed for a file that is no package, or another one than the lock says, WrongChecksum for a header that
+    was changed.
+    """
+    in_order = sorted(locked, key=lambda item: item.nevra)
+    return parallel.each(lambda item: _opened(item, place(item)), in_order, workers)
+
+
+def _opened(locked: LockedPackage, path: str) -> Incoming:
+    with open(path, "rb") as file:
+        package = Package.read(file, locked.nevra)
+    package.verify_header()
+    if str(package.header.nevra) != locked.nevra:
+        raise BuildFailed(
+            f"{locked.url} is the package {package.header.nevra}, the lock says {locked.nevra}",
+            hint="run `imagekit lock` to have it locked anew",
+        )
+    if package.lead.is_source:
+        raise BuildFailed(f"{locked.url} is a source package", hint="name the binary package that is built from it")
+    return Incoming(locked=locked, path=path, package=package, files=files(package.header))

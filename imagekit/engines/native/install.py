@@ -1,0 +1,182 @@
+"""From locked packages to the entries of one layer, as rpm would have installed them; nothing of theirs is run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import field
+from typing import Final
+
+from imagekit.engines.native import accounts, incoming, outgoing, scripts
+from imagekit.engines.native.incoming import Incoming
+from imagekit.engines.native.outcome import Outcome, base_kind
+from imagekit.engines.native.placement import Owners, Placement, clashes
+from imagekit.engines.native.scripts import Judge, Script
+from imagekit.engines.native.slim import is_needed
+from imagekit.errors import BuildFailed
+from imagekit.facts import Facts
+from imagekit.lock_packages import LockedPackage
+from imagekit.rootfs.base_layout import BaseLayout
+from imagekit.rootfs.entry import Entry, Item, Kind
+from imagekit.rpm.files import FileKind, PackagedFile, files
+from imagekit.rpm.header import Header
+from imagekit.rpm.tag import Tag
+from imagekit.values import dataclass
+
+#: Bytes of a file of a package that has a meaning to the installation itself.
+_MAX_SETTINGS: Final = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What is to become of a base. `place` says where a package lies on this disk, its digest compared; `installed`
+    are the base's packages by their number in its database; `skipped` are packages whose scriptlets are left out.
+    """
+
+    facts: Facts
+    install: tuple[LockedPackage, ...]
+    removed: frozenset[str]
+    installed: Mapping[int, Header]
+    place: Callable[[LockedPackage], str]
+    warn: Callable[[str], None]
+    workers: int
+    slim: bool = False
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+class Installation:
+    """A change that was found possible: all headers are read, all conflicts and scriptlets are looked at."""
+
+    def __init__(self, change: Change) -> None:
+        """Raises BuildFailed for what cannot be installed, WrongChecksum for packages that are not what they say."""
+        self._change = change
+        self._packages = incoming.opened(change.install, change.place, change.workers)
+        self._leaving = self._find_leaving()
+        self._judge = Judge(change.skipped)
+        self._placement = Placement(change.facts.layout, change.warn)
+        self._placement.add(self._packages, is_needed if change.slim else _all_of_them)
+        clashes(self._placement.places, self._staying_files())
+        self._outcome = Outcome(change.facts, self._placement)
+        self._carry_out()
+        self._owners = Owners(self._outcome.accounts, change.warn)
+        self._generated = self._outcome.entries(self._owners)
+
+    @property
+    def findings(self) -> Mapping[str, tuple[str, ...]]:
+        """What kinds of scriptlets each package has, by its full name."""
+        return {name: tuple(sorted(labels)) for name, labels in sorted(self._judge.labels.items())}
+
+    @property
+    def layout(self) -> BaseLayout:
+        """What the layer meets."""
+        return self._change.facts.layout
+
+    def items(self) -> Iterator[Item]:
+        """The entries of the layer: directories, the files of the packages, then what is generated."""
+        for path in sorted(self._placement.places):
+            placed = self._placement.places[path]
+            if placed.kind is Kind.DIRECTORY and path not in self._generated:
+                yield self._outcome.adjusted(self._owners.entry(placed), self._owners), None
+        for package in self._packages:
+            for file, content in package.contents():
+                chosen = self._placement.chosen.get((package.nevra, file.index))
+                if chosen and chosen.kind is not Kind.DIRECTORY and chosen.path not in self._generated:
+                    yield self._outcome.adjusted(self._owners.entry(chosen), self._owners), content
+        for _, (entry, data) in sorted(self._generated.items()):
+            yield entry, data if entry.kind is Kind.FILE else None
+
+    def removed(self) -> tuple[str, ...]:
+        """The places of the base that are gone."""
+        if not self._leaving and not self._outcome.alternatives.gone():
+            return ()
+        arriving = self._placement.places.keys() | self._generated.keys()
+        ways = self._placement.ways
+        leaving = (file for header in self._leaving.values() for file in files(header))
+        staying = (file for _, file, _ in self._staying_files()) if self._leaving else ()
+        paths = outgoing.gone(self._change.facts.layout, ways, leaving, staying, arriving)
+        switched = {ways.place_of(path) for path in self._outcome.alternatives.gone()} - arriving
+        return tuple(sorted({*paths, *(path for path in switched if base_kind(self._change.facts, path))}))
+
+    def entries(self) -> Iterator[Entry]:
+        """All entries of the layer without their contents, for what is put on top of it."""
+        for placed in self._placement.places.values():
+            yield self._owners.entry(placed)
+        yield from (entry for entry, _ in self._generated.values())
+
+    def _find_leaving(self) -> Mapping[int, Header]:
+        """The packages of the base that go: those that the lock names, and those that a new one is newer than."""
+        names = {(one.name, one.package.header.text(Tag.ARCH)) for one in self._packages}
+        leaving = {
+            number: header
+            for number, header in self._change.installed.items()
+            if str(header.nevra) in self._change.removed or (header.text(Tag.NAME), header.text(Tag.ARCH)) in names
+        }
+        missing = self._change.removed - {str(header.nevra) for header in leaving.values()}
+        if missing:
+            raise BuildFailed(
+                f"the lock removes {', '.join(sorted(missing))}, which the base does not have",
+                hint="run `imagekit lock` to have it locked anew",
+            )
+        return leaving
+
+    def _staying_files(self) -> Iterator[tuple[str, PackagedFile, str]]:
+        """The place, the file and the package of all that stays of the base."""
+        ways = self._placement.ways
+        for number, header in self._change.installed.items():
+            if number not in self._leaving:
+                name = str(header.nevra)
+                for file in files(header):
+                    is_folder = file.kind is FileKind.DIRECTORY
+                    yield (ways.folder if is_folder else ways.place_of)(file.path), file, name
+
+    def _carry_out(self) -> None:
+        """Accounts first, as %pre makes them; then all that packages do, in rpm's order."""
+        for package in self._packages:
+            for path, data in _settings(package, accounts.SYSUSERS):
+                for account in accounts.from_sysusers(data, f"{package.nevra}: /{path}"):
+                    self._outcome.accounts.add(account)
+        situation = self._outcome.situation
+        for moment in self._scripts():
+            for script, effect in self._judge.effects(moment, situation):
+                self._outcome.carry_out(effect, script.package)
+
+    def _scripts(self) -> Iterator[Iterable[Script]]:
+        """All scriptlets that rpm would run, moment by moment (rpm, lib/transaction.c, lib/psm.c)."""
+        arriving = [(one.package.header, self._count(one)) for one in self._packages]
+        stay = {(one.name, one.package.header.text(Tag.ARCH)) for one in self._packages}
+        leaving = [
+            (header, int((header.text(Tag.NAME), header.text(Tag.ARCH)) in stay)) for header in self._leaving.values()
+        ]
+        yield scripts.ordered(arriving, scripts.PRETRANS)
+        yield scripts.ordered(arriving, scripts.PRE)
+        yield scripts.ordered(arriving, scripts.POST)
+        yield scripts.ordered(leaving, scripts.PREUN)
+        yield scripts.ordered(leaving, scripts.POSTUN)
+        yield scripts.ordered(arriving, scripts.POSTTRANS)
+
+    def _count(self, package: Incoming) -> int:
+        """How many of a package there are while its scriptlets run: two when it takes the place of another."""
+        known = sum(header.text(Tag.NAME) == package.name for header in self._change.installed.values())
+        return known + 1
+
+
+def _all_of_them(_: PackagedFile) -> bool:
+    return True
+
+
+def _settings(package: Incoming, folder: str) -> Iterator[tuple[str, bytes]]:
+    """The files of a package in a folder that say something to the installation itself."""
+    wanted = {
+        file.index
+        for file in package.files
+        if file.path.startswith(folder) and file.kind is FileKind.FILE and not file.is_ghost
+    }
+    if not wanted:
+        return
+    for file, content in package.contents():
+        if file.index in wanted:
+            if not isinstance(content, bytes) or len(content) > _MAX_SETTINGS:
+                raise BuildFailed(f"{package.nevra}: /{file.path} is too large to be what it should be")
+            yield file.path, content
+            wanted.discard(file.index)
+            if not wanted:
+                return

@@ -1,0 +1,109 @@
+"""A platform's packages: what becomes of them in the plan, and their way from the lock to the entries of a layer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from typing import TYPE_CHECKING, Self
+
+from imagekit.errors import WrongChecksum
+from imagekit.findings import Place
+from imagekit.gather import paths
+from imagekit.gather.facts import FactsReader
+from imagekit.lock import LockedImage, LockedPlatform
+from imagekit.lock_packages import LockedPackage, LockedPackages
+from imagekit.oci.image import Image
+from imagekit.oci.ports import Cache, Fetch, Source
+from imagekit.plan.parts import PackagesPart
+from imagekit.progress import Progress
+from imagekit.spec.platform import PlatformSpec
+from imagekit.values import dataclass
+
+if TYPE_CHECKING:
+    from imagekit.engines.native.install import Installation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Packages:
+    """The change of a base's packages that a lock holds; `root` is what local packages are relative to."""
+
+    part: PackagesPart
+    locked: LockedPackages
+    base: LockedImage
+    image: Image
+    root: str
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, spec: PlatformSpec, locked: LockedPlatform, image: Image) -> Self | None:
+        """The change for a platform; None where there is none."""
+        packages = locked.packages
+        if packages is None or locked.base is None or not (packages.install or packages.removed):
+            return None
+        return cls(
+            part=PackagesPart(
+                source=", ".join(packages.asked) or "what the base has",
+                base=locked.base.manifest,
+                install={item.nevra: item.digest for item in packages.install},
+                removed=tuple(sorted(packages.removed)),
+                slim=spec.packages.slim,
+                skipped=tuple(sorted(spec.packages.skipped)),
+                place=_place(spec),
+            ),
+            locked=packages,
+            base=locked.base,
+            image=image,
+            root=spec.root,
+            skipped=spec.packages.skipped,
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Installer:
+    """Installs packages; `source` opens an image's name, `fetch` brings a package by its URL."""
+
+    cache: Cache
+    progress: Progress
+    source: Callable[[str], tuple[Source, str]]
+    fetch: Fetch
+    workers: int
+
+    def installation(self, packages: Packages) -> Installation:
+        """The packages, ready to be written: what can be looked at before the first file is. Raises as Installation."""
+        from imagekit.engines.native.database import installed
+        from imagekit.engines.native.install import Change, Installation
+
+        reader = FactsReader(cache=self.cache, progress=self.progress, source=self.source)
+        facts = reader.read(packages.base, packages.image)
+        return Installation(
+            Change(
+                facts=facts,
+                install=packages.locked.install,
+                removed=frozenset(packages.locked.removed),
+                installed=installed(facts),
+                place=lambda item: self._place(item, packages.root),
+                warn=self.progress.say,
+                workers=self.workers,
+                slim=packages.part.slim,
+                skipped=packages.skipped,
+            )
+        )
+
+    def _place(self, item: LockedPackage, root: str) -> str:
+        """Where a package lies on this disk; raises WrongChecksum for one that is not the locked one."""
+        if item.is_local:
+            path = str(paths.local(root, item.url, None))
+            with open(path, "rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+            if found != item.digest.hex:
+                raise WrongChecksum(f"{item.url} has the sha256 {found}, the lock says {item.digest.hex}")
+            return path
+        from imagekit.resolve import fetched
+
+        return fetched(self.fetch, item.url, digest=item.digest, size=item.size).path
+
+
+def _place(spec: PlatformSpec) -> Place | None:
+    """Where the spec asks for the first of them."""
+    return next((item.place for item in spec.packages.install if item.place), None)
