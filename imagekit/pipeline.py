@@ -39,7 +39,6 @@ from imagekit.plan.settings import settings
 from imagekit.progress import Progress
 from imagekit.project import Project
 from imagekit.project import known as known_names
-from imagekit.spec.known import Validated
 from imagekit.spec.text import MAX_BYTES
 from imagekit.store.places import Places
 from imagekit.values import dataclass
@@ -65,7 +64,6 @@ class Session:
     machine: str
     workers: int
     roots: str = ""
-    validated: Validated | None = None
 
     @property
     def today(self) -> date:
@@ -81,20 +79,17 @@ def project(
         path,
         _text,
         overrides=overrides,
-        validated=session.validated,
         cwd=session.folder,
         today=session.today,
     ).only(platforms)
 
 
-def rendered(session: Session, path: str, overrides: Sequence[str] = ()) -> tuple[str, tuple[Finding, ...]]:
+def rendered(path: str, overrides: Sequence[str] = ()) -> tuple[str, tuple[Finding, ...]]:
     """The spec at `path` as one file, and what is to be warned of; raises InvalidSpec as `project` does."""
     from imagekit.spec.load import merged
     from imagekit.spec.render import to_yaml
 
-    node, warnings = merged(
-        path, lambda name: regular.read(name, MAX_BYTES), known_names(), overrides, session.validated
-    )
+    node, warnings = merged(path, lambda name: regular.read(name, MAX_BYTES), known_names(), overrides)
     return to_yaml(node), warnings
 
 

@@ -18,7 +18,7 @@ from imagekit.lock import PlatformRequest, Request
 from imagekit.packages import PackageRequest, together
 from imagekit.rootfs import root
 from imagekit.spec.flatten import for_platform
-from imagekit.spec.known import Known, Validated
+from imagekit.spec.known import Known
 from imagekit.spec.load import load
 from imagekit.spec.model import Spec
 from imagekit.spec.packages import Package
@@ -44,12 +44,11 @@ class Project:
         read: Callable[[str], bytes],
         *,
         overrides: Sequence[str] = (),
-        validated: Validated | None = None,
         cwd: str = "",
         today: date,
     ) -> Self:
         """The project of the spec at `path`; raises InvalidSpec with all that is wrong with it."""
-        spec, found = load(path, read, known(), overrides, validated, cwd)
+        spec, found = load(path, read, known(), overrides, cwd)
         used, system = language.read(spec.language), base.read(spec.os)
         complete = used.complete(spec)
         lifecycle = system.lifecycle_finding(today, spec.places.get("os"))

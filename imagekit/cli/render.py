@@ -52,12 +52,10 @@ def render(
 
 def _spec(session: Session, spec: str, overrides: Sequence[str]) -> str:
     from imagekit import pipeline
-    from imagekit.cli import work
 
-    with work.opened(session, spec) as opened:
-        text, warnings = pipeline.rendered(opened, spec, overrides)
-        session.report(warnings)
-        return text
+    text, warnings = pipeline.rendered(spec, overrides)
+    session.report(warnings)
+    return text
 
 
 def _configs(

@@ -13,30 +13,12 @@ from imagekit.architecture import Architecture
 from imagekit.cli.session import Session
 from imagekit.deliver import checked_tag
 from imagekit.errors import FindingsError, UsageError
-from imagekit.oci.ports import Cache
 from imagekit.oci.reference import Reference
 from imagekit.project import Project
 from imagekit.store.places import Places
-from imagekit.values import dataclass
 
-_VALID: Final = "valid-spec"
 #: The tag where neither the command line nor the spec names one.
 _TAG: Final = "latest"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Validated:
-    """The specs that the schema has accepted, in the cache."""
-
-    cache: Cache
-
-    def has(self, digest: str) -> bool:
-        """True when this digest was added before."""
-        return self.cache.record(_VALID, digest) is not None
-
-    def add(self, digest: str) -> None:
-        """Remember it."""
-        self.cache.keep(_VALID, digest, b"")
 
 
 @contextmanager
@@ -57,7 +39,6 @@ def opened(session: Session, spec: str = "") -> Iterator[pipeline.Session]:
                 machine=platform.machine(),
                 workers=os.cpu_count() or 1,
                 roots=cache.roots,
-                validated=_Validated(cache=cache),
             )
     finally:
         places.close()

@@ -1,10 +1,9 @@
-"""What `load` has to be told: the names of languages and systems, and which specs were found valid before."""
+"""What `load` has to be told: the names of languages and systems."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Protocol
 
 from imagekit.values import dataclass
 
@@ -31,15 +30,3 @@ class Known:
 
     languages: Mapping[str, LanguageWords] = field(default_factory=dict)
     systems: tuple[str, ...] = ()
-
-
-class Validated(Protocol):
-    """Remembers what the schema has already accepted, by digest."""
-
-    def has(self, digest: str) -> bool:
-        """True when this digest was added before."""
-        ...
-
-    def add(self, digest: str) -> None:
-        """Remember it."""
-        ...

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import os.path
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from imagekit import __version__
 from imagekit.errors import InvalidSpec
 from imagekit.findings import Finding, Place, errors, in_order
 from imagekit.spec import merge, rules
 from imagekit.spec import overrides as setting
 from imagekit.spec import schema as contract
+from imagekit.spec.accept import accepts
 from imagekit.spec.draft import Draft
-from imagekit.spec.known import Known, Validated
+from imagekit.spec.known import Known
 from imagekit.spec.model import Spec
 from imagekit.spec.node import MappingNode, Path, dotted, walk, without
 from imagekit.values import dataclass
@@ -29,16 +28,15 @@ def load(
     read: Callable[[str], bytes],
     known: Known,
     overrides: Sequence[str] = (),
-    validated: Validated | None = None,
     cwd: str = "",
 ) -> tuple[Spec, tuple[Finding, ...]]:
     """The spec at `path` with all that it extends, and warnings.
 
-    `read` gives the bytes of a file, or raises OSError. `overrides` are `KEY=VALUE`, each a scalar. `validated`
-    remembers what the schema accepted, so that it is asked once. `Spec.root` is absolute when `path` or `cwd`, the
-    folder that `path` is relative to, is. Raises InvalidSpec with all problems and warnings, in order.
+    `read` gives the bytes of a file, or raises OSError. `overrides` are `KEY=VALUE`, each a scalar. `Spec.root` is
+    absolute when `path` or `cwd`, the folder that `path` is relative to, is. Raises InvalidSpec with all problems and
+    warnings, in order.
     """
-    accepted = _accepted(path, read, known, overrides, validated)
+    accepted = _accepted(path, read, known, overrides)
     document = accepted.reading.document
     places = {dotted(here): value.place for here, _, value in walk(accepted.reading.node) if here}
     root = _root(path, document.get("root", "."), places.get("root"), cwd)
@@ -52,13 +50,12 @@ def merged(
     read: Callable[[str], bytes],
     known: Known,
     overrides: Sequence[str] = (),
-    validated: Validated | None = None,
 ) -> tuple[MappingNode, tuple[Finding, ...]]:
     """What `load` makes a Spec of: one tree out of all files and overrides, each value with its place; and warnings.
 
     Takes and raises what `load` does.
     """
-    accepted = _accepted(path, read, known, overrides, validated)
+    accepted = _accepted(path, read, known, overrides)
     return accepted.reading.node, accepted.findings
 
 
@@ -71,17 +68,14 @@ class _Accepted:
     findings: tuple[Finding, ...]
 
 
-def _accepted(
-    path: str, read: Callable[[str], bytes], known: Known, overrides: Sequence[str], validated: Validated | None
-) -> _Accepted:
+def _accepted(path: str, read: Callable[[str], bytes], known: Known, overrides: Sequence[str]) -> _Accepted:
     merged = merge.read(path, read)
     if not merged.contents:
         raise _invalid(merged.findings)
     schema = contract.document(known.languages, known.systems)
     node, unset = setting.apply(merged.node, overrides, schema)
     reading = _Reading(node=node, schema=schema, document=contract.value(node, [schema], schema))
-    memory = validated if merged.whole and not unset else None
-    judged = reading.judged(known, memory, _digest(merged.contents, overrides, known))
+    judged = reading.judged(known)
     # A key may seem to be missing only because the text around it could not be read.
     kept = (one for one in judged if merged.whole or one.code != "IK0102")
     findings = _concealed((*merged.findings, *unset, *kept))
@@ -98,16 +92,14 @@ class _Reading:
     schema: contract.Schema
     document: dict[str, Any]
 
-    def judged(self, known: Known, validated: Validated | None, digest: str) -> Iterable[Finding]:
-        """What the schema and the rules say; the schema is not asked about what it accepted before."""
-        if validated is not None and validated.has(digest):
+    def judged(self, known: Known) -> Iterable[Finding]:
+        """What the schema and the rules say; jsonschema is not asked about what is plainly right."""
+        if accepts(self.document, self.schema, self.schema):
             return rules.findings(self._draft(self.node, frozenset(), known))
         from imagekit.spec.validate import Verdict
 
         verdict = Verdict.from_document(self.document, self.schema, self.node)
         found = [one.finding for one in verdict.refusals]
-        if validated is not None and not found:
-            validated.add(digest)
         if not verdict.complete:
             return found
         paths = frozenset(one.path for one in verdict.refusals if one.path)
@@ -122,17 +114,6 @@ class _Reading:
             places[path], keys[path] = value.place, key_place
         language = known.languages.get(document.get("language", ""))
         return Draft(document=document, places=places, keys=keys, refused=refused, language=language)
-
-
-def _digest(contents: Mapping[str, bytes], overrides: Iterable[str], known: Known) -> str:
-    """Names everything that decides what the schema says: texts, overrides, names, the schema, this imagekit."""
-    names = [*overrides, "", *sorted(known.languages), "", *sorted(known.systems)]
-    texts = [__version__, contract.text(), *names]
-    parts = [*(text.encode("utf-8", "surrogatepass") for text in texts), *contents.values()]
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(b"%d:" % len(part) + part)
-    return digest.hexdigest()
 
 
 def _root(path: str, root: str, place: Place | None, cwd: str) -> str:

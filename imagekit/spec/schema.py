@@ -43,7 +43,7 @@ def leaves(schemas: Iterable[Schema], root: Schema) -> Iterator[Schema]:
     """The schemas with `$ref`, `anyOf`, `oneOf` and `allOf` followed to where they end."""
     for schema in schemas:
         if "$ref" in schema:
-            yield from leaves([_referred(schema["$ref"], root)], root)
+            yield from leaves([referred(schema["$ref"], root)], root)
         branches = [branch for word in ("anyOf", "oneOf", "allOf") for branch in schema.get(word, ())]
         yield from leaves(branches, root)
         if "$ref" not in schema and not branches:
@@ -131,7 +131,8 @@ def _types(schema: Schema) -> tuple[str, ...]:
     return (named,) if isinstance(named, str) else tuple(named)
 
 
-def _referred(reference: str, root: Schema) -> Schema:
+def referred(reference: str, root: Schema) -> Schema:
+    """What a `$ref` into the same document leads to."""
     found: Any = root
     for step in reference.removeprefix("#/").split("/"):
         found = found[step]

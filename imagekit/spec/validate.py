@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, Final, Protocol
 
 from imagekit.findings import Finding
 from imagekit.spec import schema as contract
+from imagekit.spec.accept import matches
 from imagekit.spec.nearest import hint
 from imagekit.spec.node import MappingNode, Node, Path, at, dotted
 from imagekit.spec.secret import shown
@@ -69,9 +69,8 @@ def _validator(schema: contract.Schema) -> Any:
     from jsonschema import Draft202012Validator, ValidationError
     from jsonschema.validators import extend
 
-    # Python's `$` also matches before a last line break; ECMA 262's, which the schema is written in, does not.
     def pattern(_: Any, wanted: str, instance: Any, __: Any) -> Iterator[ValidationError]:
-        if isinstance(instance, str) and not re.search(re.sub(r"\$$", r"\\Z", wanted), instance):
+        if isinstance(instance, str) and not matches(wanted, instance):
             yield ValidationError("does not match")
 
     make: Any = extend  # has no types

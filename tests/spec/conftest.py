@@ -27,9 +27,9 @@ def known() -> Known:
 
 @pytest.fixture
 def read_all() -> Callable[..., tuple[Spec, tuple[Finding, ...]]]:
-    """Load `runtime.yaml` out of texts by name; `validated` and `cwd` go to `load`."""
+    """Load `runtime.yaml` out of texts by name; `cwd` goes to `load`."""
 
-    def reading(texts: str | dict[str, str], *overrides: str, validated=None, cwd="/home/app"):
+    def reading(texts: str | dict[str, str], *overrides: str, cwd="/home/app"):
         files = {"runtime.yaml": texts} if isinstance(texts, str) else texts
 
         def read(path: str) -> bytes:
@@ -37,7 +37,7 @@ def read_all() -> Callable[..., tuple[Spec, tuple[Finding, ...]]]:
                 raise FileNotFoundError(2, "No such file or directory")
             return files[path].encode()
 
-        return load("runtime.yaml", read, KNOWN, overrides, validated, cwd)
+        return load("runtime.yaml", read, KNOWN, overrides, cwd)
 
     return reading
 

@@ -1,4 +1,4 @@
-"""From text to Spec: types by the schema, `extends`, overrides, `root`, what was validated before."""
+"""From text to Spec: types by the schema, `extends`, overrides, `root`."""
 
 import json
 import subprocess
@@ -44,13 +44,6 @@ environment: {LEVEL: 010, DEBUG: no, EMPTY: "", WHEN: 2027-01-31}
 labels: {team: payments, com.example.a: 1}
 push: {to: [corp:5000/app], tags: ["{version}", latest]}
 """ % ("ab" * 32)
-
-
-class Memory(set[str]):
-    """Remembers what the schema accepted."""
-
-    def has(self, digest: str) -> bool:
-        return digest in self
 
 
 def test_a_small_spec_has_the_defaults(spec_of):
@@ -214,45 +207,14 @@ def test_a_wrong_override_is_found_where_it_was_given(problems_of):
     assert (finding.code, str(finding.place)) == ("IK0202", "--set os=linux3")
 
 
-def test_the_schema_is_asked_once_about_the_same_texts(read_all):
-    memory = Memory()
-    read_all(SMALL, validated=memory)
-    (digest,) = memory
-    read_all(SMALL, validated=memory)
-    assert memory == {digest}
-    read_all(SMALL, "name=b", validated=memory)
-    read_all(SMALL + "version: 1\n", validated=memory)
-    assert len(memory) == 3
-
-
-def test_what_was_refused_is_not_remembered(read_all):
-    memory = Memory()
-    for text, overrides in ((SMALL + "x: 1\n", ()), (SMALL + "a: !b\n", ()), (SMALL, ("x=1",))):
-        with pytest.raises(InvalidSpec):
-            read_all(text, *overrides, validated=memory)
-    assert memory == set()
-
-
-def test_rules_are_asked_about_a_spec_that_was_validated_before(problems_of):
-    class Everything(Memory):
-        def has(self, digest: str) -> bool:
-            return True
-
-    (finding,) = problems_of(SMALL + "environment: {AWS_REGION: x}\n", validated=Everything())
-    assert finding.code == "IK0106"
-
-
-def test_a_spec_that_was_validated_before_needs_no_jsonschema():
+def test_a_right_spec_needs_no_jsonschema():
     program = """
 import json, sys
 from imagekit.spec.known import Known, LanguageWords
 from imagekit.spec.load import load
-class Seen:
-    def has(self, digest): return True
-    def add(self, digest): raise AssertionError
 text = b"name: app\\nlanguage: a\\nos: b\\nhandler: c\\n"
 known = Known(languages={"a": LanguageWords()}, systems=("b",))
-spec, _ = load("runtime.yaml", lambda path: text, known, (), Seen())
+spec, _ = load("runtime.yaml", lambda path: text, known)
 print(json.dumps([spec.name, sorted({"jsonschema", "difflib", "referencing"} & set(sys.modules))]))
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True)
