@@ -51,17 +51,21 @@ def invoke(
 
 
 class Shown:
-    """A Listener that shows the log on stderr."""
+    """A Listener that shows the log on stderr, and first what confines the function."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._told = False
 
     def heard(self, happening: Happening) -> None:
         """Show a line of the log."""
-        from imagekit.emulator.happenings import LogLine
+        from imagekit.emulator.happenings import EnvironmentOpened, LogLine
 
         if isinstance(happening, LogLine):
             self._session.console.say(happening.text)
+        elif isinstance(happening, EnvironmentOpened) and not self._told:
+            self._told = True
+            self._session.say(f"runner {happening.runner}: memory is limited {happening.keeps_memory}")
 
 
 def _event(named: str) -> bytes:

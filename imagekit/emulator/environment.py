@@ -17,6 +17,7 @@ from imagekit.emulator.chronicle import Chronicle
 from imagekit.emulator.connection import Exchange, Server
 from imagekit.emulator.happenings import (
     EnvironmentEnded,
+    EnvironmentOpened,
     EnvironmentReady,
     EnvironmentReset,
     EnvironmentStarted,
@@ -151,6 +152,8 @@ class Environment:
             opened.listener.close()
             return
         function = self._function
+        runner, how, at = function.runner.name, opened.sandbox.keeps_memory, function.world.now()
+        self._chronicle.hear(EnvironmentOpened(environment=self._number, at=at, runner=runner, keeps_memory=how))
         runtime, token = runtime_start(function, opened.address)
         self._place = Place(
             loop=self._loop,

@@ -17,6 +17,16 @@ class EnvironmentStarted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EnvironmentOpened:
+    """It has a sandbox, made by a runner; `keeps_memory` is how its memory is limited, in words for people."""
+
+    environment: int
+    at: float
+    runner: str
+    keeps_memory: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class EnvironmentReady:
     """Its init phase is over; `init` in milliseconds. `error` is empty when it went well."""
 
@@ -89,6 +99,7 @@ class MemorySample:
 
 Happening = (
     EnvironmentStarted
+    | EnvironmentOpened
     | EnvironmentReady
     | EnvironmentReset
     | EnvironmentEnded

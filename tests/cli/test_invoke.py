@@ -68,6 +68,8 @@ def test_an_event_is_answered_on_stdout_and_reported_on_stderr(echo):
     report = next(line for line in outcome.err.splitlines() if line.startswith("REPORT RequestId: "))
     assert "Memory Size: 128 MB" in report
     assert "Init Duration: " in report
+    assert f"\nrunner {RUNNER}: memory is limited by " in outcome.err
+    assert "runner" not in echo.run("invoke", "--quiet").ok().err
 
 
 def test_an_event_comes_from_stdin_or_is_empty(echo, monkeypatch):

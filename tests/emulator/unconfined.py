@@ -52,6 +52,7 @@ class Sandbox:
     memory: int
     processes: list[Process] = field(default_factory=list)
     closed: bool = False
+    keeps_memory: str = "by nobody"
 
     def listen(self) -> tuple[socket.socket, str]:
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)

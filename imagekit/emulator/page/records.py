@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from imagekit.emulator.happenings import (
     EnvironmentEnded,
+    EnvironmentOpened,
     EnvironmentReady,
     EnvironmentReset,
     EnvironmentStarted,
@@ -41,11 +42,13 @@ def _own(happening: Happening) -> dict[str, Any]:
 
 
 def _of_environment(
-    happening: EnvironmentStarted | EnvironmentReady | EnvironmentReset | EnvironmentEnded,
+    happening: EnvironmentStarted | EnvironmentOpened | EnvironmentReady | EnvironmentReset | EnvironmentEnded,
 ) -> dict[str, Any]:
     match happening:
         case EnvironmentStarted():
             return {"kind": "started"}
+        case EnvironmentOpened(runner=runner, keeps_memory=text):
+            return {"kind": "opened", "runner": runner, "text": text}
         case EnvironmentReady(init=init, error=error):
             return {"kind": "ready", "init": round(init, 2), "error": error}
         case EnvironmentReset(reason=reason):

@@ -37,7 +37,7 @@ def main(name: str, tar: str, folder: str) -> None:
     seen: dict[str, object] = {"missing": missing.message if missing else "", "user": os.geteuid()}
     if not missing:
         sandbox = Opened(runner.open(image, Confines(memory=400, temporary=50, network=Network.HOST)))
-        seen |= _tried(sandbox)
+        seen |= {"keeps": sandbox.sandbox.keeps_memory, **_tried(sandbox)}
         sandbox.close()
         alone = Opened(runner.open(image, Confines(network=Network.NONE)))
         listener, address = alone.sandbox.listen()

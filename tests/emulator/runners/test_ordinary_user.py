@@ -58,6 +58,7 @@ def test_an_ordinary_user_has_the_same_sandboxes(name, make_image, native, place
     assert ran.returncode == 0, ran.stderr.decode()
     seen = json.loads(ran.stdout)
     assert seen.pop("forks") < 1024
+    assert "ms" in seen.pop("keeps")
     assert seen == {
         "missing": "",
         "user": _NOBODY,
