@@ -15,6 +15,7 @@ EXTENSIONS: Final = frozenset({b"x", b"g", b"X", b"L", b"K"})
 _MAX_NUMBER: Final = 1 << 62
 _TIME: Final = re.compile(rb"(-?)(\d{1,18})(?:\.(\d{0,20}))?")
 _NUMBER: Final = re.compile(rb"\d{1,18}")
+_DIGITS: Final = b"01234567"
 _OCTAL: Final = re.compile(rb"[ ]*([0-7]*)[ \0]*")
 
 
@@ -121,6 +122,9 @@ def _number(field: bytes) -> int:
 
 
 def _octal(field: bytes) -> int:
+    digits, end = field[:-1], field[-1:]
+    if digits and end in b"\0 " and not digits.strip(_DIGITS):  # how nearly all are written
+        return int(digits, 8)
     match = _OCTAL.match(field)
     if match is None or (match.end() != len(field) and field[match.end() - 1 : match.end()] not in {b"\0", b" "}):
         raise ValueError("a number is not octal")

@@ -145,9 +145,8 @@ def _apply(tree: UnpackedTree, image: _Image, numbers: range, size: int) -> int:
             inflated = _Inflated(pieces)
             ahead = ReadAhead(inflated)
             try:
-                content = _Hashed(ahead, inflated)
-                size += tree.apply(TarReader(content, name, limits))
-                content.judge(layer.diff_id, name)
+                size += tree.apply(TarReader(_Content(ahead, inflated), name, limits))
+                inflated.judge(layer.diff_id, name)
             finally:
                 ahead.close()
     return size
@@ -205,21 +204,35 @@ def _trouble(folder: str) -> Iterator[None]:
 
 
 class _Inflated:
-    """A layer's tar out of the pieces of its blob; made where it is first read, on the thread that reads ahead."""
+    """A layer's tar out of the pieces of its blob, and its digest; all of it on the thread that reads ahead.
+
+    Writing files keeps the other core busy as long as inflating and hashing keep this one.
+    """
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = _Pieces(pieces)
         self._stream: Decompressed | None = None
+        self._digest = hashlib.sha256()
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes; the blob is read to its end, where its digest is judged."""
         self._stream = self._stream or Decompressed(self._pieces)
-        return self._stream.read(size)
+        piece = self._stream.read(size)
+        self._digest.update(piece)
+        return piece
 
     @property
     def proves_end(self) -> bool:
         """True when its compression tells a complete stream from one that was cut off."""
         return self._stream is not None and self._stream.proves_end
+
+    def judge(self, diff_id: Digest, name: str) -> None:
+        """Once all is read: raises WrongDigest unless it has this digest."""
+        if self._digest.hexdigest() != diff_id.hex:
+            raise WrongDigest(
+                f"{name} unpacks to sha256:{self._digest.hexdigest()}, and the image's config names {diff_id}",
+                hint="the image is damaged or tampered with; pull it again",
+            )
 
     def close(self) -> None:
         """The opener's block closes what is behind it."""
@@ -243,29 +256,14 @@ class _Pieces:
         """The opener's block closes what is behind it."""
 
 
-class _Hashed:
-    """A tar on its way, and the digest of what came by."""
+class _Content:
+    """A tar on its way, as TarReader reads it."""
 
-    def __init__(self, raw: ReadAhead, inflated: _Inflated) -> None:
-        self._raw = raw
+    def __init__(self, ahead: ReadAhead, inflated: _Inflated) -> None:
+        self.read = ahead.read
         self._inflated = inflated
-        self._digest = hashlib.sha256()
 
     @property
     def proves_end(self) -> bool:
         """As its compression says."""
         return self._inflated.proves_end
-
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes."""
-        piece = self._raw.read(size)
-        self._digest.update(piece)
-        return piece
-
-    def judge(self, diff_id: Digest, name: str) -> None:
-        """Raises WrongDigest unless all that was read has this digest."""
-        if self._digest.hexdigest() != diff_id.hex:
-            raise WrongDigest(
-                f"{name} unpacks to sha256:{self._digest.hexdigest()}, and the image's config names {diff_id}",
-                hint="the image is damaged or tampered with; pull it again",
-            )
