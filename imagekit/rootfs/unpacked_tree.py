@@ -149,7 +149,8 @@ class UnpackedTree:
         *parents, last = self._split(member.target) or [""]
         there, there_real = self._walk("/".join(parents), create=False) or (None, "")
         found = there.children.get(last) if there and there.children else None
-        if found is None or found.children is not None:
+        replaced = f"{real}/{name}/" if real else f"{name}/"
+        if found is None or found.children is not None or f"{there_real}/".startswith(replaced):
             raise BuildFailed(
                 f"{self._source}: the hard link {shown(member.name)} leads to {shown(member.target)}, "
                 "which is no file there",

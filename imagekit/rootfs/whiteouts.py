@@ -124,7 +124,7 @@ class MergedView:
             raise self._hostile(f"{shown(member.name)} lies below a file")
         place = children.get(names[-1])
         if member.kind is MemberKind.HARDLINK:
-            place = self._linked(member, source)
+            place = self._linked(member, source, place)
         elif place is None or place.children is None or member.kind is not MemberKind.DIRECTORY:
             place = self._new(member.kind, layer=layer, number=member.number)
             place.take(member)
@@ -132,12 +132,16 @@ class MergedView:
             place.take(member)
         children[names[-1]] = place
 
-    def _linked(self, member: Member, source: str) -> Place:
-        """What a hard link is another name of; it came before in the same layer or is in one below."""
+    def _linked(self, member: Member, source: str, replaced: Place | None) -> Place:
+        """What a hard link is another name of; it came before in the same layer or is in one below.
+
+        It is not in what the link takes the place of.
+        """
         *parents, name = _split(member.target, source) or [""]
-        parent = self.find("/".join(parents))
+        trail = self._walk("/".join(parents))
+        parent = None if trail is None else trail[-1] if trail else self.root
         place = parent.children.get(name) if parent and parent.children else None
-        if place is None or place.children is not None:
+        if place is None or place.children is not None or any(one is replaced for one in trail or ()):
             raise BuildFailed(
                 f"{source}: the hard link {shown(member.name)} leads to {shown(member.target)}, which is no file there",
                 hint="the image is damaged; pull it with another tool, or use another tag",

@@ -321,6 +321,14 @@ def test_a_killed_unpack_leaves_nothing_visible_and_the_next_one_cleans_up(tmp_p
     assert not any(name.endswith(".part") for name in names(tmp_path))
 
 
+def test_a_hard_link_in_place_of_the_folder_that_its_file_is_in_is_refused(tmp_path):
+    layers = [layer(tar(("a/b/c", "1"), "a = a/b/c"))]
+    with pytest.raises(BuildFailed, match=r"the hard link 'a' leads to 'a/b/c', which is no file there"):
+        unpacked(str(tmp_path / "cache"), layers, "img:1")
+    with pytest.raises(BuildFailed, match=r"the hard link 'a' leads to 'a/b/c', which is no file there"):
+        MergedView.from_layers([item.opener for item in layers], "img:1")
+
+
 NAMES = st.sampled_from(["a", "b", "c"])
 PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
 ITEMS = st.one_of(
