@@ -14,5 +14,7 @@ _ESCAPES: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|
 def cleaned(text: str, limit: int = SHOWN) -> str:
     """`text` without escape sequences and control characters (also those that turn the writing direction), cut."""
     cut = _ESCAPES.sub("", text[: 4 * limit])
-    line = " ".join("".join(mark if mark.isprintable() else " " for mark in cut).split())
+    if not cut.isprintable():
+        cut = "".join(mark if mark.isprintable() else " " for mark in cut)
+    line = " ".join(cut.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"

@@ -221,7 +221,8 @@ class Transport:
                 raw = connections.exchange(method, url, guard, limits, headers=headers, body=request.body)
         except Untrusted as error:
             raise _naming_the_issuer(error, connections, url, guard, limits) from error
-        logger.debug("%s %s: %d in %.3f s", method, url.redacted, raw.status, self.retry.clock() - started)
+        if logger.isEnabledFor(logging.DEBUG):  # the text is long to make
+            logger.debug("%s %s: %d in %.3f s", method, url.redacted, raw.status, self.retry.clock() - started)
         return Response(method, url, raw, limits)
 
     def _answers_tls(self, authority: str) -> bool:

@@ -13,6 +13,8 @@ from imagekit.values import dataclass
 #: The port that a scheme has when none is written.
 PORTS: Final = {"http": 80, "https": 443}
 _LONGEST: Final = 8 * 1024
+#: What is printable in ASCII, less the backslash.
+_MARKS: Final = re.compile(r"[!-\[\]-~]*")
 _NAME: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,252}[A-Za-z0-9_])?")
 _ADDRESS: Final = re.compile(r"(?=.*:)[0-9A-Fa-f:.]{2,45}")
 #: Query keys whose values say what is asked for; every other value may be a signature, a token or a session.
@@ -33,7 +35,7 @@ class Url:
     @classmethod
     def parse(cls, text: str) -> Self:
         """Out of any text; raises RemoteFailed for what is not plainly one URL: user info, spaces, odd hosts."""
-        if len(text) > _LONGEST or not all("!" <= mark <= "~" and mark != "\\" for mark in text):
+        if len(text) > _LONGEST or not _MARKS.fullmatch(text):
             raise _unfit(text, "it is too long, or has characters that no URL has")
         try:
             parts = urlsplit(text)
