@@ -14,7 +14,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Final, Self
 
-from imagekit.errors import InvalidFile, StaleLock
+from imagekit.errors import ImagekitError, InvalidFile, StaleLock
 from imagekit.lock_packages import LockedPackages
 from imagekit.lock_packages import differences as package_differences
 from imagekit.oci import canonical
@@ -23,6 +23,8 @@ from imagekit.packages import PackageRequest
 from imagekit.values import dataclass
 
 FORMAT: Final = 1
+#: What git leaves where it could not merge.
+_MERGE: Final = re.compile(rb"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 #: How a time is written.
 _WRITTEN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
@@ -166,8 +168,13 @@ class Lock:
         except InvalidFile:
             raise
         except Exception as error:
+            if _MERGE.search(data):
+                raise InvalidFile(
+                    f"{file}: a merge has left both sides in it",
+                    hint=f"take one side whole (`git checkout --ours {file}`), or delete it; then run `imagekit lock`",
+                ) from error
             raise InvalidFile(
-                f"{file}: not a lock that can be read ({type(error).__name__}: {str(error)[:200]})",
+                f"{file}: not a lock that can be read: {_why(error)}",
                 hint="restore the committed file, or delete it and run `imagekit lock`",
             ) from error
 
@@ -217,6 +224,27 @@ class Lock:
         if locked is None:
             raise StaleLock(f"the lock has nothing for {architecture}")
         return locked
+
+
+class _Unfit(Exception):
+    """A value that does not belong where it stands, in our own words."""
+
+
+def _why(error: Exception) -> str:
+    """What is wrong with a lock, in words."""
+    match error:
+        case UnicodeDecodeError():
+            return f"byte {error.start} is not UTF-8"
+        case json.JSONDecodeError():
+            return f"it is not JSON from line {error.lineno}, column {error.colno}"
+        case RecursionError():
+            return "it is nested too deeply"
+        case KeyError():
+            return f"{str(error.args[0])[:40]!r} is missing"
+        case _Unfit() | ImagekitError():
+            return str(error)[:200]
+        case _:
+            return "a value is not of the kind that stands there"
 
 
 def missing(lock: Lock, request: Request) -> tuple[str, ...]:
@@ -319,16 +347,16 @@ def _bytes_of(platform: LockedPlatform) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
-    """A text that is one already; raises TypeError."""
+    """A text that is one already; raises _Unfit."""
     if not isinstance(value, str):
-        raise TypeError(f"{str(value)[:40]} is no text")
+        raise _Unfit(f"{str(value)[:40]!r} is no text")
     return value
 
 
 def _time(text: object) -> str:
-    """A time in the one form that is written; raises ValueError."""
+    """A time in the one form that is written; raises _Unfit, ValueError."""
     written = str(text)
     if not _WRITTEN.fullmatch(written):
-        raise ValueError(f"{written[:40]!r} is no time")
+        raise _Unfit(f"{written[:40]!r} is no time")
     datetime.fromisoformat(written)
     return written

@@ -136,14 +136,20 @@ def test_changes_are_names_in_both_locks_with_other_bytes():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "x.lock: not a lock that can be read (JSONDecodeError: "),
-        (b"<<<<<<< HEAD\n", "x.lock: not a lock that can be read (JSONDecodeError: "),
-        (b"[" * 100_000, "x.lock: not a lock that can be read (RecursionError: "),
-        (b"\xff", "x.lock: not a lock that can be read (UnicodeDecodeError: "),
-        (b"[]", "x.lock: not a lock that can be read (TypeError: "),
+        (b"", "x.lock: not a lock that can be read: it is not JSON from line 1, column 1"),
+        (b"{\n  ,", "x.lock: not a lock that can be read: it is not JSON from line 2, column 3"),
+        (b"<<<<<<< HEAD\n", "x.lock: a merge has left both sides in it"),
+        (b"{\r\n=======\r\n", "x.lock: a merge has left both sides in it"),
+        (b"[" * 100_000, "x.lock: not a lock that can be read: it is nested too deeply"),
+        (b"\xff", "x.lock: not a lock that can be read: byte 0 is not UTF-8"),
+        (b"[]", "x.lock: not a lock that can be read: a value is not of the kind that "),
+        (b"{}", "x.lock: not a lock that can be read: 'format' is missing"),
         (b'{"format": 2}', "x.lock: a lock of format 2; this imagekit reads format 1"),
-        (LOCK.to_bytes().replace(b"2026-01-02T03:04:05Z", b"yesterday"), "x.lock: not a lock that can be read ("),
-        (LOCK.to_bytes().replace(b'"corp/base:1"', b"7"), "x.lock: not a lock that can be read (TypeError: "),
+        (
+            LOCK.to_bytes().replace(b"2026-01-02T03:04:05Z", b"yesterday"),
+            "x.lock: not a lock that can be read: 'yesterday' is no time",
+        ),
+        (LOCK.to_bytes().replace(b'"corp/base:1"', b"7"), "x.lock: not a lock that can be read: '7' is no text"),
     ],
 )
 def test_what_is_no_lock_is_said_in_one_sentence(data, message):

@@ -20,6 +20,8 @@ from imagekit.values import dataclass
 MAX_ENTRIES: Final = 1_000_000
 #: Never in an image, at any depth.
 ALWAYS_OUT: Final = frozenset({".git", ".imagekit", IGNORE_FILE})
+#: What stands in every image layout that imagekit writes. An image is never part of the next one.
+LAYOUT_LOCK: Final = ".imagekit.lock"
 
 #: Path in the tree, path on disk, lstat; a directory has no lstat, a symlink its target instead of the path on disk.
 Found = tuple[str, str, os.stat_result | None]
@@ -58,14 +60,18 @@ class Walk:
         waiting = [_Folder(disk=self.folder, chain=(self.folder,))]
         while waiting:
             here = waiting.pop()
-            for item in _entries(here.disk):
+            entries = _entries(here.disk)
+            if here.prefix:
+                if any(item.name == LAYOUT_LOCK for item in entries):
+                    continue
+                directories.append(here.prefix[:-1])
+            for item in entries:
                 if item.name in names_out and self._is_left_out(item):
                     continue
                 inner = self._look(here, item, files)
                 if inner is not None:
                     waiting.append(inner)
-                    directories.append(inner.prefix[:-1])
-            if len(files) + len(directories) > self.limit:
+            if len(files) + len(directories) + len(waiting) > self.limit:
                 raise InvalidFile(
                     f"{self.folder}: more than {self.limit:,} files and directories",
                     hint="name a folder with less in it",

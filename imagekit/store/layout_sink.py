@@ -16,6 +16,7 @@ from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
 from imagekit.oci.index import Index
 from imagekit.oci.ports import Document, Opener
+from imagekit.rootfs.walk import LAYOUT_LOCK
 from imagekit.store import atomic
 from imagekit.store.catalogue import Catalogue
 from imagekit.store.layout import INDEX, MARKER, MARKER_BYTES, ORIGINS, Layout, blob_name, tag_of
@@ -23,9 +24,8 @@ from imagekit.store.lock import locked
 from imagekit.store.reach import reachable
 from imagekit.store.verify import verified
 
-LOCK: Final = ".imagekit.lock"
 _BLOBS: Final = "blobs/sha256"
-_OURS: Final = frozenset({MARKER, INDEX, ORIGINS, LOCK, "blobs"})
+_OURS: Final = frozenset({MARKER, INDEX, ORIGINS, LAYOUT_LOCK, "blobs"})
 _PIECE: Final = 256 * 1024
 #: Blobs up to this size, which configs are, are not written over themselves: file systems wait for the disk there.
 _SMALL: Final = 1 << 20
@@ -49,7 +49,7 @@ def writing_sparse(folder: str | os.PathLike[str]) -> Iterator[LayoutSink]:
 @contextmanager
 def reading(folder: str | os.PathLike[str]) -> Iterator[Layout]:
     """The layout in a folder that no build of ours changes meanwhile; raises InvalidFile."""
-    path = os.path.join(folder, LOCK)
+    path = os.path.join(folder, LAYOUT_LOCK)
     if not os.access(path, os.W_OK):
         yield Layout.in_folder(folder)
         return
@@ -244,7 +244,7 @@ class LayoutSink:
 @contextmanager
 def _writing(folder: str, *, sparse: bool) -> Iterator[LayoutSink]:
     is_new = _is_new(folder)
-    with locked(os.path.join(folder, LOCK)):
+    with locked(os.path.join(folder, LAYOUT_LOCK)):
         sink = None
         try:
             atomic.make_folders(os.path.join(folder, _BLOBS), 0o777)
@@ -280,8 +280,8 @@ def _remove_empty(folder: str) -> None:
     with suppress(OSError):  # not empty: another tool has put something there
         os.rmdir(os.path.join(folder, _BLOBS))
         os.rmdir(os.path.join(folder, "blobs"))
-        if os.listdir(folder) == [LOCK]:
-            os.unlink(os.path.join(folder, LOCK))
+        if os.listdir(folder) == [LAYOUT_LOCK]:
+            os.unlink(os.path.join(folder, LAYOUT_LOCK))
             os.rmdir(folder)
 
 

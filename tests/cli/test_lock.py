@@ -283,13 +283,13 @@ def test_several_specs_get_a_lock_each(bench):
 
 def test_a_lock_that_cannot_be_read_is_not_replaced(bench):
     bench.spec()
-    bench.write("runtime.lock", "<<<<<<< HEAD\n")
+    bench.write("runtime.lock", "no lock\n")
     for command in ("build", "lock", "plan", "outdated"):
         outcome = bench.run(command)
         assert outcome.code == 2
-        assert outcome.err.startswith("error: runtime.lock: not a lock that can be read (")
+        assert outcome.err.startswith("error: runtime.lock: not a lock that can be read: it is not JSON")
         assert "hint: restore the committed file, or delete it and run `imagekit lock`" in outcome.err
-    assert bench.lock.read_text() == "<<<<<<< HEAD\n"
+    assert bench.lock.read_text() == "no lock\n"
 
 
 def test_a_folder_that_cannot_be_written_is_named(bench):

@@ -18,6 +18,8 @@ from imagekit.rootfs.entry import Kind
 from imagekit.rootfs.patterns import Patterns
 from imagekit.rootfs.scan import Selection, scan
 from imagekit.rootfs.tree import Tree
+from imagekit.store.layout_sink import writing
+from tests.support.layouts import picture
 
 #: Long after the files were made, so that all stamps are trusted.
 LATER = time.time_ns() + 3_600_000_000_000
@@ -95,6 +97,13 @@ def test_git_imagekit_the_spec_and_its_lock_are_always_out(tmp_path):
     files = {".git/HEAD": "", "sub/.git": "", ".imagekit/x": "", "runtime.yaml": "", "sub/runtime.yaml": "", "a": ""}
     make(tmp_path, files)
     assert paths(tmp_path, left_out=frozenset({str(tmp_path / "runtime.yaml")})) == ["a", "sub", "sub/runtime.yaml"]
+
+
+def test_an_image_that_imagekit_wrote_is_no_part_of_the_next_one(tmp_path):
+    with writing(tmp_path / "app/out/image") as sink:
+        picture({"etc/os-release": b"x"}).put_into(sink)
+    make(tmp_path / "app", {"a": "", "other/oci-layout": "{}", "other/index.json": "{}"})
+    assert paths(tmp_path / "app") == ["a", "other", "other/index.json", "other/oci-layout", "out"]
 
 
 # Symlinks
