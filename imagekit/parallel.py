@@ -10,7 +10,7 @@ _Result = TypeVar("_Result")
 
 
 def each(function: Callable[[_Item], _Result], items: Iterable[_Item], workers: int) -> tuple[_Result, ...]:
-    """The results in the order of the items.
+    """The results in the order of the items; of several failures that of the first item is raised.
 
     After a failure what has not begun is not begun; what runs is waited for, so that nothing writes behind the back
     of the one who handles the error.
@@ -23,10 +23,9 @@ def each(function: Callable[[_Item], _Result], items: Iterable[_Item], workers: 
     with ThreadPoolExecutor(max_workers=min(workers, len(given))) as pool:
         futures = [pool.submit(function, item) for item in given]
         try:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+            wait(futures, return_when=FIRST_EXCEPTION)
         finally:
             for future in futures:
                 future.cancel()
-    for future in done:
-        future.result()
+    # What was not begun comes after all that was: the first failure is met before the first that was cancelled.
     return tuple(future.result() for future in futures)
