@@ -1,6 +1,5 @@
 #include "http.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -10,43 +9,67 @@ void http_reset(struct http_request *request)
     memset(request, 0, offsetof(struct http_request, head));
 }
 
-/* The value of a header, whose name is given with line feed and colon. */
-static const char *value_of(const struct http_request *request, const char *name)
+/* The value of a field, when the line has this name, which is given in lower case with its colon. */
+static const char *value_of(const char *line, const char *name)
 {
-    const char *found = strcasestr(request->head, name);
-    if (found == NULL)
-        return NULL;
-    found += strlen(name);
-    while (*found == ' ' || *found == '\t')
-        found++;
-    return found;
+    while (*name != '\0')
+        if ((*line++ | 0x20) != (*name++ | 0x20))
+            return NULL;
+    while (*line == ' ' || *line == '\t')
+        line++;
+    return line;
 }
 
-static bool says(const struct http_request *request, const char *name, const char *word)
+static bool is(const char *value, const char *word)
 {
-    const char *value = value_of(request, name);
     return value != NULL && strncasecmp(value, word, strlen(word)) == 0;
 }
 
+static void read_field(struct http_request *request, const char *line)
+{
+    const char *value;
+    if ((value = value_of(line, "content-length:")) != NULL)
+        request->left = strtoull(value, NULL, 10);
+    else if (is(value_of(line, "transfer-encoding:"), "chunked"))
+        request->state = HTTP_CHUNK_SIZE;
+    else if (is(value_of(line, "connection:"), "close"))
+        request->last = true;
+    else if (is(value_of(line, "expect:"), "100-continue"))
+        request->expects = true;
+}
+
+/* METHOD SP path SP HTTP/1.x; where its line ends, NULL when it is none. */
+static const char *read_first_line(struct http_request *request)
+{
+    const char *path = strchr(request->head, ' ');
+    const char *version = path == NULL ? NULL : strchr(path + 1, ' ');
+    if (version == NULL || strncmp(version, " HTTP/1.", 8) != 0)
+        return NULL;
+    size_t size = (size_t)(version - path) - 1;
+    if (size >= sizeof request->path)
+        return NULL;
+    memcpy(request->path, path + 1, size);
+    request->path[size] = '\0';
+    request->post = strncmp(request->head, "POST ", 5) == 0;
+    request->last = version[8] == '0';
+    return strchr(version, '\n');
+}
+
+/* In one go and without the help of scanf: what it takes here is a part of every round trip. */
 static void read_head(struct http_request *request)
 {
-    char method[8] = "";
-    int minor = 1;
-    if (sscanf(request->head, "%7s %511s HTTP/1.%d", method, request->path, &minor) != 3) {
+    const char *end = read_first_line(request);
+    if (end == NULL) {
         request->state = HTTP_BROKEN;
         return;
     }
-    request->post = strcmp(method, "POST") == 0;
-    request->last = minor == 0 || says(request, "\nconnection:", "close");
-    request->expects = says(request, "\nexpect:", "100-continue");
-    const char *length = value_of(request, "\ncontent-length:");
-    if (says(request, "\ntransfer-encoding:", "chunked")) {
-        request->state = HTTP_CHUNK_SIZE;
-    } else if (length != NULL && (request->left = strtoull(length, NULL, 10)) > 0) {
+    request->state = HTTP_DONE;
+    for (; end != NULL && end[1] != '\r'; end = strchr(end + 1, '\n'))
+        read_field(request, end + 1);
+    if (request->state == HTTP_CHUNK_SIZE)
+        request->left = 0;
+    else if (request->left > 0)
         request->state = HTTP_BODY;
-    } else {
-        request->state = HTTP_DONE;
-    }
 }
 
 static size_t feed_head(struct http_request *request, const char *bytes, size_t size)

@@ -19,9 +19,9 @@
 #include "server.h"
 
 #define OPEN 4096
-#define ID "8476a536-e9f4-11e8-9739-%012x"
+#define ID_BEGINS "8476a536-e9f4-11e8-9739-"
+#define ID ID_BEGINS "%012x"
 #define PATH_OF_ID "/2018-06-01/runtime/invocation/"
-#define RESPONSE PATH_OF_ID ID "/response%n"
 
 static struct {
     struct options options;
@@ -126,14 +126,24 @@ static void on_response(struct connection *connection, unsigned number)
     server_answer(connection, "202 Accepted", "Content-Type: application/json\r\n", "{\"status\":\"OK\"}\n", 16);
 }
 
+/* The number of the event that a path answers. */
+static bool answers(const char *path, unsigned *number)
+{
+    static const char begins[] = PATH_OF_ID ID_BEGINS;
+    char *end;
+    if (strncmp(path, begins, sizeof begins - 1) != 0)
+        return false;
+    *number = (unsigned)strtoul(path + sizeof begins - 1, &end, 16);
+    return end == path + sizeof begins - 1 + 12 && strcmp(end, "/response") == 0;
+}
+
 static void on_request(struct connection *connection)
 {
     const char *path = connection->request.path;
     unsigned number;
-    int end = 0;
     if (!connection->request.post && strcmp(path, PATH_OF_ID "next") == 0)
         on_next(connection);
-    else if (connection->request.post && sscanf(path, RESPONSE, &number, &end) == 1 && end > 0 && !path[end])
+    else if (connection->request.post && answers(path, &number))
         on_response(connection, number);
     else
         fail("%s %s", connection->request.post ? "POST" : "GET", path);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define PIECE 60000
+#define INVOKE "INVOKE "
 
 static int in, out;
 static char *buffer;
@@ -60,14 +61,17 @@ static void serve(size_t streamed)
     while ((end = memchr(buffer, '\n', have)) == NULL)
         more(have + 1);
     size_t head = (size_t)(end - buffer) + 1, size = 0;
-    char type[16] = "", id[128] = "", answer[256];
-    *end = '\0';
-    sscanf(buffer, "%15s %zu %127s", type, &size, id);
+    char id[128] = "", answer[256], *rest = buffer + sizeof INVOKE - 1;
+    bool invoked = memcmp(buffer, INVOKE, sizeof INVOKE - 1) == 0;
+    if (invoked) {
+        size = strtoull(rest, &rest, 10);
+        snprintf(id, sizeof id, "%.*s", (int)strcspn(rest + 1, " \n"), rest + 1);
+    }
     while (have < head + size)
         more(head + size);
-    if (strcmp(type, "INVOKE") == 0 && streamed > 0) {
+    if (invoked && streamed > 0) {
         stream(id, streamed);
-    } else if (strcmp(type, "INVOKE") == 0) {
+    } else if (invoked) {
         snprintf(answer, sizeof answer, "OK %zu %s\n", size, id);
         write_all(answer, buffer + head, size);
     }

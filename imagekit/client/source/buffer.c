@@ -18,25 +18,28 @@ size_t buffer_spare(const struct buffer *buffer) {
     return buffer->capacity - buffer->end;
 }
 
-/* 6 MB in pages of 4 KiB are 1,500 page faults, which take longer than the copying; it is no more than a wish. */
-static void prefer_huge_pages(const struct buffer *buffer) {
-    uintptr_t first = ((uintptr_t)buffer->bytes + HUGE - 1) & ~(uintptr_t)(HUGE - 1);
-    uintptr_t end = (uintptr_t)buffer->bytes + buffer->capacity;
-    if (first < end)
-        madvise((void *)first, end - first, MADV_HUGEPAGE);
+/* 6 MB in pages of 4 KiB are 1,500 page faults, which take longer than the copying; that they are huge is a wish only.
+   One that would stay mostly empty is not wished for. */
+static char *moved_to_huge_pages(const struct buffer *buffer, size_t capacity, size_t wanted) {
+    char *bytes = aligned_alloc(HUGE, capacity);
+    if (bytes == NULL)
+        return NULL;
+    madvise(bytes, (wanted + HUGE / 2) / HUGE * HUGE, MADV_HUGEPAGE);
+    if (buffer->end > 0)
+        memcpy(bytes, buffer->bytes, buffer->end);
+    free(buffer->bytes);
+    return bytes;
 }
 
 static void grow(struct buffer *buffer, size_t wanted) {
     size_t capacity = buffer->capacity < SMALLEST ? SMALLEST : buffer->capacity;
     while (capacity < wanted)
         capacity *= 2;
-    char *bytes = realloc(buffer->bytes, capacity);
+    char *bytes = capacity < HUGE ? realloc(buffer->bytes, capacity) : moved_to_huge_pages(buffer, capacity, wanted);
     if (bytes == NULL)
         abort(); /* without memory there is nothing left that could be said about it */
     buffer->bytes = bytes;
     buffer->capacity = capacity;
-    if (capacity >= HUGE)
-        prefer_huge_pages(buffer);
 }
 
 char *buffer_room(struct buffer *buffer, size_t more) {

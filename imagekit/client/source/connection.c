@@ -24,7 +24,8 @@ size_t connection_unsent(const struct connection *connection) {
 }
 
 static void watch(struct connection *connection) {
-    bool reads = connection->window == 0 || buffer_size(&connection->in) < connection->window;
+    bool full = connection->window > 0 && buffer_size(&connection->in) >= connection->window;
+    bool reads = !full && !connection->blocked;
     bool writes = connection->state == CONNECTION_OPENING || connection_unsent(connection) > 0;
     loop_watch(&connection->source, (reads ? (uint32_t)(EPOLLIN | EPOLLRDHUP) : 0) | (writes ? (uint32_t)EPOLLOUT : 0));
 }
@@ -37,6 +38,7 @@ void connection_read_on(struct connection *connection) {
 static void disconnect(struct connection *connection) {
     loop_close(&connection->source);
     connection->state = CONNECTION_NONE;
+    connection->blocked = false;
 }
 
 void connection_close(struct connection *connection) {
@@ -112,9 +114,12 @@ static void opened(struct connection *connection) {
 
 static void read_some(struct connection *connection) {
     struct buffer *in = &connection->in;
+    if (connection->taken != NULL && connection->taken(connection))
+        return;
     bool moves = in->start > 0 && buffer_spare(in) < LEAST_READ;
     char *to = buffer_room(in, moves || buffer_spare(in) == 0 ? LEAST_READ : 1);
-    ssize_t got = read(connection->source.fd, to, buffer_spare(in));
+    bool cut = connection->piece > 0 && connection->piece < buffer_spare(in);
+    ssize_t got = read(connection->source.fd, to, cut ? connection->piece : buffer_spare(in));
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
@@ -169,7 +174,9 @@ static bool sends_now(const struct connection *connection) {
 /* How much was sent at once. */
 static size_t send_now(struct connection *connection, struct span head, struct span body, struct span tail) {
     struct iovec parts[] = {part(head), part(body), part(tail)};
-    ssize_t sent = sends_now(connection) ? writev(connection->source.fd, parts, 3) : 0;
+    ssize_t sent = 0;
+    if (sends_now(connection))
+        sent = writev(connection->source.fd, parts, tail.size > 0 ? 3 : body.size > 0 ? 2 : 1);
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
         return head.size + body.size + tail.size; /* lost, as in forget_unsent */
     return sent < 0 ? 0 : (size_t)sent;

@@ -13,10 +13,14 @@ struct connection {
     enum connection_state state;
     struct buffer in;   /* received */
     size_t window;      /* how many received bytes may wait at most before reading stops; 0: any number */
+    size_t piece;       /* how many are read at once at most; 0: as many as there is room for */
+    bool blocked;       /* what comes is passed on to where there is no room now: reading stops */
     struct buffer out;  /* to be sent, in this order: bytes, then a body that was given */
     struct buffer body;
     unsigned failures; /* in a row */
     struct timer again;
+    /* Bytes have come; true when it took them itself, and they are not to be read into `in`. NULL: never. */
+    bool (*taken)(struct connection *connection);
     /* More is in `in`. */
     void (*received)(struct connection *connection);
     /* It ended, with bytes in `in` that are not read, and `out` as far as it was not sent. */

@@ -6,10 +6,12 @@
 #include "log.h"
 #include "per_event.h"
 #include "pool.h"
+#include "relay.h"
 #include "reply.h"
 #include "worker.h"
 
 #include <stdio.h>
+#include <string.h>
 
 enum {
     READ_AHEAD = 256 << 10, /* of a body that the worker takes more slowly than it comes */
@@ -20,23 +22,27 @@ enum {
 
 #define FIELD(name) SPAN("lambda-runtime-" name)
 
-/* What the worker gets in INVOKE after the id; a field that is too long for the line is left out. */
-static void add_fields(struct invocation *invocation, struct span fields) {
-    static const struct span names[] = {
-        FIELD("deadline-ms"),      FIELD("invoked-function-arn"), FIELD("trace-id"),    FIELD("aws-tenant-id"),
-        FIELD("cognito-identity"), FIELD("client-context"),       SPAN("content-type"),
-    };
+/* The fields of an event's head that matter, in the order of INVOKE. */
+enum { REQUEST_ID, DEADLINE, FIELDS = 8 };
+static const struct http_wanted fields_of_event[FIELDS] = {
+    [REQUEST_ID] = {.name = FIELD("aws-request-id")}, [DEADLINE] = {.name = FIELD("deadline-ms")},
+    {.name = FIELD("invoked-function-arn")},          {.name = FIELD("trace-id")},
+    {.name = FIELD("aws-tenant-id")},                 {.name = FIELD("cognito-identity")},
+    {.name = FIELD("client-context")},                {.name = SPAN("content-type")},
+};
+
+/* What the worker gets in INVOKE; a field that is too long for the line is left out. */
+static void add_fields(struct invocation *invocation, const struct http_wanted fields[FIELDS]) {
     struct buffer *line = &invocation->fields;
-    frame_add_field(line, invocation_id(invocation));
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    for (size_t i = 0; i < FIELDS; i++) {
         size_t before = line->end;
-        frame_add_field(line, http_field(fields, names[i]));
+        frame_add_field(line, fields[i].value);
         if (buffer_size(line) <= LINE_LIMIT - invocation->client->configuration.header_block)
             continue;
         line->end = before;
         frame_add_field(line, (struct span){0});
         log_line(LOG_WARN, invocation_id(invocation), "%.*s is too long for the worker and left out",
-                 PRINTED(names[i]));
+                 PRINTED(fields[i].name));
     }
 }
 
@@ -134,13 +140,16 @@ static void receive_sized(struct invocation *invocation) {
     if (buffer_size(in) > invocation->unfed)
         in->end = in->start + (size_t)invocation->unfed; /* nothing more was asked for */
     bool whole = buffer_size(in) == invocation->unfed;
-    if (whole)
+    if (whole) {
         event_completed(invocation);
-    else if (invocation->worker == NULL && !invocation->held)
+        return;
+    }
+    if (invocation->worker == NULL && !invocation->held)
         give(invocation);
     else if (invocation->feeding)
         feed_run(invocation->worker);
-    connection_read_on(&invocation->connection);
+    if (!relay_run(invocation))
+        connection_read_on(&invocation->connection);
 }
 
 static void receive_pieces(struct invocation *invocation) {
@@ -161,19 +170,23 @@ static void receive_pieces(struct invocation *invocation) {
 
 void event_begin(struct invocation *invocation) {
     const struct http_head *head = &invocation->answer.head;
+    struct http_wanted fields[FIELDS];
     invocation->connection.failures = 0;
     invocation->client->asking--;
     if (head->status != 200)
         log_fatal("the Runtime API answered %u when asked for an event", head->status);
-    set_id(invocation, http_field(head->fields, FIELD("aws-request-id")));
-    set_deadline(invocation, http_field(head->fields, FIELD("deadline-ms")));
+    memcpy(fields, fields_of_event, sizeof fields);
+    http_find(head->fields, fields, FIELDS);
+    set_id(invocation, fields[REQUEST_ID].value);
+    set_deadline(invocation, fields[DEADLINE].value);
     if (invocation->client->configuration.mode == MODE_PER_EVENT)
         per_event_add_variables(&invocation->fields, head->fields);
     else
-        add_fields(invocation, head->fields);
+        add_fields(invocation, fields);
     if (head->sized)
         set_line(invocation, head->size);
     invocation->phase = PHASE_RECEIVING;
+    invocation->connection.piece = 0;
     invocation->ahead = !head->sized ? CHUNKS_AHEAD : head->size < READ_AHEAD ? (size_t)head->size : READ_AHEAD;
 }
 

@@ -1,6 +1,7 @@
 #include "feed.h"
 
 #include "invocation.h"
+#include "relay.h"
 #include "worker.h"
 
 #include <errno.h>
@@ -73,6 +74,8 @@ void feed_run(struct worker *worker) {
         progress = run_event(worker, first);
         if (progress == DONE)
             leave_queue(worker, first);
+        if (progress == WAITING)
+            relay_go_on(first);
     }
     loop_watch(&worker->feed, progress == BLOCKED ? EPOLLOUT : 0);
 }

@@ -1,5 +1,7 @@
 #include "frames.h"
 
+#include <string.h>
+
 static enum frame_type type_of(struct span name) {
     static const struct {
         struct span name;
@@ -82,22 +84,42 @@ bool frame_parse(struct span line, struct frame *frame) {
     return !needs_id(frame->type) || frame->first.at != NULL;
 }
 
-void frame_add_field(struct buffer *line, struct span value) {
+/* How many bytes from the start of it need no encoding. */
+static size_t plain_size(struct span bytes) {
+    size_t size = 0;
+    while (size < bytes.size && (unsigned char)(bytes.at[size] - '!') <= '~' - '!' && bytes.at[size] != '%')
+        size++;
+    return size;
+}
+
+static char *add_encoded(char *at, char byte) {
     static const char digits[] = "0123456789ABCDEF";
+    *at++ = '%';
+    *at++ = digits[(unsigned char)byte >> 4];
+    *at++ = digits[(unsigned char)byte & 15];
+    return at;
+}
+
+/* Most fields have nothing to encode: what has not is copied as it is. */
+void frame_add_field(struct buffer *line, struct span value) {
     char *out = buffer_room(line, value.size * 3 + 4);
     char *at = out;
     *at++ = ' ';
     if (value.size == 0)
         *at++ = '-';
-    for (size_t i = 0; i < value.size; i++) {
-        unsigned char byte = (unsigned char)value.at[i];
-        if (byte > ' ' && byte <= '~' && byte != '%' && !(byte == '-' && value.size == 1)) {
-            *at++ = (char)byte;
-            continue;
-        }
-        *at++ = '%';
-        *at++ = digits[byte >> 4];
-        *at++ = digits[byte & 15];
+    if (span_equal(value, SPAN("-"))) {
+        at = add_encoded(at, '-');
+        value.size = 0;
+    }
+    while (value.size > 0) {
+        size_t size = plain_size(value);
+        memcpy(at, value.at, size);
+        at += size;
+        value = span_from(value, size);
+        if (value.size == 0)
+            break;
+        at = add_encoded(at, value.at[0]);
+        value = span_from(value, 1);
     }
     line->end += (size_t)(at - out);
 }

@@ -30,11 +30,12 @@ static struct span cut_line(struct span *rest) {
     return line;
 }
 
-static bool is_token(struct span name) {
-    for (size_t i = 0; i < name.size; i++)
-        if (name.at[i] <= ' ' || name.at[i] >= 0x7f)
-            return false;
-    return name.size > 0;
+/* The name that a line begins with: printable ASCII up to a colon; empty when there is none. */
+static struct span name_of(struct span line) {
+    size_t size = 0;
+    while (size < line.size && line.at[size] > ' ' && line.at[size] < 0x7f && line.at[size] != ':')
+        size++;
+    return span_first(line, size < line.size && line.at[size] == ':' ? size : 0);
 }
 
 /* RFC 9112, section 4: HTTP/1.x SP three digits, then anything. */
@@ -77,11 +78,10 @@ static void parse_connection(struct span value, struct http_head *head) {
 }
 
 static bool parse_field(struct span line, struct http_head *head) {
-    struct span value = line;
-    struct span name = span_cut(&value, ':');
-    if (name.size == line.size || !is_token(name))
+    struct span name = name_of(line);
+    if (name.size == 0)
         return false;
-    value = span_trimmed(value);
+    struct span value = span_trimmed(span_from(line, name.size + 1));
     if (span_equal_caseless(name, SPAN("content-length")))
         return parse_length(value, head);
     if (span_equal_caseless(name, SPAN("transfer-encoding")))
@@ -109,15 +109,26 @@ bool http_parse_head(struct span bytes, struct http_head *head) {
     return true;
 }
 
-struct span http_field(struct span fields, struct span name) {
+static bool begins_with_name(struct span line, struct span name) {
+    return line.size > name.size && line.at[name.size] == ':' &&
+           span_equal_caseless(span_first(line, name.size), name);
+}
+
+void http_find(struct span fields, struct http_wanted *wanted, size_t count) {
     while (fields.size > 0) {
-        struct span value = cut_line(&fields);
-        if (value.size <= name.size || value.at[name.size] != ':')
-            continue;
-        if (span_equal_caseless(span_first(value, name.size), name))
-            return span_trimmed(span_from(value, name.size + 1));
+        struct span line = cut_line(&fields);
+        size_t i = 0;
+        while (i < count && !begins_with_name(line, wanted[i].name))
+            i++;
+        if (i < count && wanted[i].value.at == NULL)
+            wanted[i].value = span_trimmed(span_from(line, wanted[i].name.size + 1));
     }
-    return (struct span){0};
+}
+
+struct span http_field(struct span fields, struct span name) {
+    struct http_wanted wanted = {.name = name};
+    http_find(fields, &wanted, 1);
+    return wanted.value;
 }
 
 static int hex_value(char byte) {

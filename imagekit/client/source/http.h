@@ -23,7 +23,13 @@ struct http_head {
 size_t http_head_size(struct span in, size_t *scanned);
 /* False when these bytes are no head of an answer. */
 bool http_parse_head(struct span bytes, struct http_head *head);
-/* The value of the first field of this name; absent when there is none. */
+/* A field that is looked for, and the first value that it has; absent when there is none. */
+struct http_wanted {
+    struct span name, value;
+};
+/* Looks for all of them at once: an event has ten of interest, and each search of its own is a pass over the whole head. */
+void http_find(struct span fields, struct http_wanted *wanted, size_t count);
+/* The value of one field. */
 struct span http_field(struct span fields, struct span name);
 
 enum http_chunk_stage {

@@ -3,6 +3,7 @@
 #include "event.h"
 #include "log.h"
 #include "pool.h"
+#include "relay.h"
 #include "reply.h"
 #include "runtime_api.h"
 #include "worker.h"
@@ -27,6 +28,7 @@ void invocation_use_body(struct invocation *invocation, size_t size) {
 
 void invocation_hurry(struct invocation *invocation) {
     invocation->connection.window = 0;
+    invocation->connection.blocked = false;
     connection_read_on(&invocation->connection);
 }
 
@@ -81,6 +83,10 @@ static void received(struct connection *connection) {
         return;
     }
     event_receive(invocation);
+}
+
+static bool taken(struct connection *connection) {
+    return relay_run(CONTAINER(connection, struct invocation, connection));
 }
 
 static void ask_again(struct invocation *invocation) {
@@ -152,6 +158,7 @@ void invocation_open(struct client *client, struct invocation *invocation) {
     invocation->client = client;
     invocation->connection = (struct connection){
         .source.fd = -1,
+        .taken = taken,
         .received = received,
         .ended = ended,
         .drained = drained,
@@ -163,6 +170,7 @@ void invocation_open(struct client *client, struct invocation *invocation) {
 static void begin_asking(struct invocation *invocation) {
     invocation->client->resting = invocation->following;
     invocation->phase = PHASE_ASKING;
+    invocation->connection.piece = relay_first_read(invocation->client);
     invocation->answer = (struct answer){0};
     invocation->complete = invocation->held = invocation->last_on_connection = invocation->told = false;
 }

@@ -38,7 +38,7 @@ bool span_equal_caseless(struct span one, struct span other) {
     if (one.size != other.size)
         return false;
     for (size_t i = 0; i < one.size; i++)
-        if (lower(one.at[i]) != lower(other.at[i]))
+        if (one.at[i] != other.at[i] && lower(one.at[i]) != lower(other.at[i]))
             return false;
     return true;
 }

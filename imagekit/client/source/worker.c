@@ -16,7 +16,7 @@
 
 extern char **environ;
 
-enum { KEEP = 64 << 10 };
+enum { KEEP = 64 << 10, PIPE_SIZE = 256 << 10 };
 
 void worker_open(struct client *client, struct worker *worker) {
     worker->client = client;
@@ -57,6 +57,10 @@ static bool open_channel(const struct worker *worker, int to_worker[2], int from
 }
 
 static void begin(struct worker *worker, int feed, int frames) {
+    if (worker->client->concurrency == 1) {
+        fcntl(feed, F_SETPIPE_SZ, PIPE_SIZE); /* no more than a wish: a user's pipes have a limit together (pipe(7)) */
+        fcntl(frames, F_SETPIPE_SZ, PIPE_SIZE);
+    }
     fcntl(feed, F_SETFL, O_NONBLOCK);
     fcntl(frames, F_SETFL, O_NONBLOCK);
     worker->feed = (struct source){.fd = feed, .ready = feed_ready};
