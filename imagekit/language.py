@@ -67,10 +67,20 @@ class Worker:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Unlocked:
+    """A file that asks for third-party code without saying which exactly, if the expression `asks` is found in it."""
+
+    file: str
+    asks: str
+    advice: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Dependencies:
     """How third-party code is installed that a manifest names: by `run`, into `folder` beside the code.
 
-    `inputs` are the files that `run` reads, patterns among them; `run` is a shell command of the host.
+    `inputs` are the files that `run` reads, patterns among them; `run` is a shell command of the host. `unlocked` is
+    what asks for the same without naming it.
     """
 
     manifest: str
@@ -78,6 +88,7 @@ class Dependencies:
     run: str
     inputs: tuple[str, ...] = ()
     toolchain: tuple[Tool, ...] = ()
+    unlocked: Unlocked | None = None
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any]) -> Self:
@@ -88,6 +99,7 @@ class Dependencies:
             run=document["run"],
             inputs=tuple(document.get("inputs", (document["manifest"],))),
             toolchain=tuple(Tool(**tool) for tool in document.get("toolchain", ())),
+            unlocked=Unlocked(**document["unlocked"]) if "unlocked" in document else None,
         )
 
 

@@ -53,11 +53,14 @@ def load(
     *,
     strict: bool = False,
 ) -> Project:
-    """The project, its warnings shown; under `strict` they are errors."""
+    """The project, its warnings and those of the code beside it shown; under `strict` they are errors."""
+    from imagekit.gather import dependencies
+
     loaded = pipeline.project(work, spec, overrides, architectures)
-    if strict and loaded.warnings:
-        raise FindingsError(loaded.warnings)
-    session.report(loaded.warnings)
+    warnings = (*loaded.warnings, *dependencies.unlocked(loaded.platforms, loaded.language))
+    if strict and warnings:
+        raise FindingsError(warnings)
+    session.report(warnings)
     return loaded
 
 

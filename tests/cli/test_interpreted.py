@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from imagekit import client, data
 from imagekit.architecture import ARCHITECTURES
+from imagekit.gather import dependencies
+from imagekit.project import Project
 from tests.support.bench import Bench, Picture
 
 PERL = {"language": "perl", "bootstrap": None, "handler": "app.handler"}
@@ -260,3 +263,53 @@ def test_a_language_s_archive_is_locked_for_each_platform(bench, tmp_path):
     assert image.read(layer_with(image, "var/lang/bin/node"), "var/lang/bin/node") == b"#!/bin/sh\n"
     (url,) = json.loads(Path(bench.lock).read_text())["platforms"]["arm64"]["archives"]
     assert url == "https://nodejs.org/dist/v19.9.0/node-v19.9.0-linux-arm64.tar.xz"
+
+
+def test_packages_that_nothing_names_exactly_are_warned_of(bench):
+    bench.spec(**PHP)
+    bench.write("app.php", "<?php function handler($event) { return $event; }")
+    bench.write("composer.json", '{"require": {"php": ">=8.1", "psr/log": "^3.0"}}')
+    outcome = bench.run("build").ok()
+    assert "warning[IK0301]: composer.json asks for packages, and there is no composer.lock" in outcome.err
+    assert "composer update --no-install" in outcome.err
+    assert "IK0301" in bench.run("build", "--strict").err
+    bench.write("vendor/autoload.php", "<?php")
+    assert "IK0301" not in bench.run("build").ok().err
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "asks", "does_not"),
+    [
+        (
+            "nodejs",
+            "package.json",
+            '{"dependencies" : {\n "a": "1"}}',
+            '{"dependencies": { }, "devDependencies": {"b": "2"}}',
+        ),
+        ("bun", "package.json", '{"optionalDependencies": {"a": "1"}}', '{"name": "dependencies"}'),
+        ("php", "composer.json", '{"require": {"php": "8", "a/b": "1"}}', '{"require": {"php": "8"}, "name": "a/b"}'),
+        ("ruby", "Gemfile", "source 'x'\n  gem 'rack'\n", "source 'https://rubygems.org'\n# gem 'rack'\n"),
+        (
+            "python",
+            "pyproject.toml",
+            '[project]\ndependencies = [\n  "requests",\n]\n',
+            "[project]\ndependencies = []\n",
+        ),
+        ("deno", "deno.json", '{"imports": {"a": "npm:a@1"}}', '{"imports": {"a": "./a.js"}}'),
+    ],
+)
+def test_a_warning_needs_packages_and_no_lock(tmp_path, name, file, asks, does_not):
+    (tmp_path / "runtime.yaml").write_text(f"name: x\nlanguage: {name}\nos: al2023\nversion: 1.2.3\nhandler: a.b\n")
+    project = Project.load(str(tmp_path / "runtime.yaml"), lambda path: Path(path).read_bytes(), today=date(2026, 1, 1))
+
+    def codes() -> list[str]:
+        return [finding.code for finding in dependencies.unlocked(project.platforms, project.language)]
+
+    assert codes() == []
+    (tmp_path / file).write_text(asks)
+    assert codes() == ["IK0301"]
+    (tmp_path / file).write_text(does_not)
+    assert codes() == []
+    (tmp_path / file).write_text(asks)
+    (tmp_path / project.language.dependencies[0].manifest).write_text("")
+    assert codes() == []
