@@ -52,6 +52,8 @@ class Delivery:
         self._events: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._flushing = threading.Event()
         self._closed = False
+        #: False from `flush` until all that was there is sent, or cannot be.
+        self.is_sent = True
         threading.Thread(target=self._run, name="telemetry", daemon=True).start()
 
     def put(self, event: bytes) -> None:
@@ -61,6 +63,7 @@ class Delivery:
 
     def flush(self) -> None:
         """Send what is there without waiting for more."""
+        self.is_sent = False
         self._flushing.set()
         self._events.put(b"")
 
@@ -71,14 +74,15 @@ class Delivery:
 
     def _run(self) -> None:
         while True:
-            portion = self._portion()
+            portion, is_flushed = self._portion()
             if portion:
                 self._send(portion)
+            self.is_sent = self.is_sent or is_flushed
             if self._closed and self._events.empty():
                 return
 
-    def _portion(self) -> list[bytes]:
-        """Events until there are enough, or the first of them has waited enough."""
+    def _portion(self) -> tuple[list[bytes], bool]:
+        """Events until there are enough, or the first of them has waited enough; whether nothing is left to flush."""
         found: list[bytes] = []
         size, end = 0, 0.0
         while len(found) < self._portions.most_items and size < self._portions.most_bytes:
@@ -92,8 +96,8 @@ class Delivery:
                 size += len(event)
             elif event is None or self._flushing.is_set():
                 self._flushing.clear()
-                break
-        return found
+                return found, True
+        return found, False
 
     def _send(self, portion: list[bytes]) -> None:
         try:

@@ -28,6 +28,8 @@ _RUNTIME: Final = "runtime"
 #: Seconds that the extensions of a runtime's own process have at the end, and the runtime's share of any such time.
 _INTERNAL: Final = 0.5
 _RUNTIMES_SHARE: Final = 0.3
+#: Seconds that subscribers have at most to take what was buffered for them, before extensions are told to end.
+_TELEMETRY: Final = 0.1
 #: Seconds that a runtime has to end after it said that it cannot start.
 _LAST_WORD: Final = 0.3
 
@@ -256,6 +258,15 @@ class Life:
             self._later(0.005, lambda: self._after_runtime(reason, deadline_ms))
             return
         self.telemetry.flush()
+        self._after_telemetry(reason, deadline_ms, self._place.loop.now() + _TELEMETRY)
+
+    def _after_telemetry(self, reason: str, deadline_ms: int, until: float) -> None:
+        """Once they have what happened before: some end with the word SHUTDOWN."""
+        if self._then is None:
+            return
+        if not self.telemetry.is_sent and self._place.loop.now() < until:
+            self._later(0.005, lambda: self._after_telemetry(reason, deadline_ms, until))
+            return
         self._extensions.shutdown(reason, deadline_ms)
         for name in self._place.extensions:
             if not self._extensions.awaits_shutdown(name):

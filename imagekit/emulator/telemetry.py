@@ -139,6 +139,11 @@ class Telemetry:
         for _, delivery in self._deliveries.values():
             delivery.flush()
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether all that was buffered at the last `flush` was sent, as far as its subscribers took it."""
+        return all(delivery.is_sent for _, delivery in self._deliveries.values())
+
     def close(self) -> None:
         """Send nothing more."""
         for _, delivery in self._deliveries.values():

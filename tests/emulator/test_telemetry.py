@@ -27,7 +27,9 @@ SUBSCRIBER = """
             while (line := file.readline().strip()):
                 if line.lower().startswith(b"content-length"):
                     length = int(line.split(b":")[1])
-            note(json.dumps([head, json.loads(file.read(length))]))
+            body = json.loads(file.read(length))
+            time.sleep(0 if STAYS else 0.05)
+            note(json.dumps([head, body]))
             connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
             connection.close()
     threading.Thread(target=listen, daemon=True).start()
@@ -36,19 +38,21 @@ SUBSCRIBER = """
         destination = {"protocol": "TCP", "port": port}
     else:
         destination = {"protocol": "HTTP", "URI": f"http://sandbox.localdomain:{port}/in"}
-    body = {"schemaVersion": "2022-12-13", "types": TYPES, "buffering": {"timeoutMs": 25}, "destination": destination}
+    body = {"schemaVersion": "2022-12-13", "types": TYPES, "destination": destination}
+    body["buffering"] = {"timeoutMs": TIMEOUT}
     answer = api.call("PUT", "/2022-07-01/telemetry", json.dumps(body).encode(), {"Lambda-Extension-Identifier": id})
     assert (answer.status, answer.body) == (200, b"OK"), answer.body
     while b"SHUTDOWN" not in event_next(id).body:
         pass
-    time.sleep(0.3)
+    time.sleep(STAYS)
 """
 
 
-def subscribe(local: Local, *types: str, protocol: str = "HTTP") -> None:
+def subscribe(local: Local, *types: str, protocol: str = "HTTP", milliseconds: int = 25, stays: float = 0.3) -> None:
     import textwrap
 
-    local.extension("telemetry", f"TYPES, PROTOCOL = {list(types)!r}, {protocol!r}\n" + textwrap.dedent(SUBSCRIBER))
+    settings = f"TYPES, PROTOCOL, TIMEOUT, STAYS = {list(types)!r}, {protocol!r}, {milliseconds}, {stays}\n"
+    local.extension("telemetry", settings + textwrap.dedent(SUBSCRIBER))
 
 
 def events(local: Local) -> list[dict[str, Any]]:
@@ -78,6 +82,14 @@ def test_a_subscriber_gets_platform_events_in_their_order_and_form(local: Local,
     assert found["platform.initStart"]["initializationType"] == "on-demand"
     assert found["platform.extension"] == {"name": "telemetry", "state": "Ready", "events": ["INVOKE", "SHUTDOWN"]}
     assert found["platform.telemetrySubscription"]["types"] == ["platform"]
+
+
+def test_what_is_buffered_arrives_before_the_shutdown(local: Local) -> None:
+    subscribe(local, "platform", milliseconds=20_000, stays=0)
+    local.script("echo()", name="f")
+    local.invoke(1)
+    local.function.close()
+    assert "platform.report" in [item["type"] for item in events(local)]
 
 
 def test_logs_of_function_and_extensions_are_delivered(local: Local) -> None:
