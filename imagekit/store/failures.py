@@ -5,6 +5,7 @@ Imported only after a request was made; it knows urllib3's exceptions.
 
 from __future__ import annotations
 
+import http.client
 import socket
 import ssl
 from collections.abc import Iterator
@@ -43,11 +44,34 @@ def explained(error: BaseException, method: str, url: Url) -> Unanswered:
         if found := words(causes, url):
             message, hint, again = found
             return Unanswered(f"{message} ({method} {url.redacted})", hint=hint, passing=again)
-    last = cleaned(str(causes[-1]) or type(causes[-1]).__name__, 160)
     return Unanswered(
-        f"the connection to {url.authority} broke: {last} ({method} {url.redacted})",
+        f"the connection to {url.authority} broke: {_break(causes)} ({method} {url.redacted})",
         hint="try again; if it stays so, look at the server's log and at proxies on the way",
     )
+
+
+#: What breaks a connection, in words; the first line that fits counts, for some of these are kinds of others.
+_BREAKS: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (http.client.RemoteDisconnected, "it was closed without an answer"),
+    (ValueError, "what answers there does not speak HTTP"),
+    (http.client.IncompleteRead, "it ended in the middle of an answer"),
+    (ssl.SSLEOFError, "it was closed in the middle of TLS"),
+    (ConnectionResetError, "the other side reset it"),
+    (BrokenPipeError, "the other side closed it"),
+    (http.client.LineTooLong, "a line of the answer's headers is too long"),
+    (http.client.BadStatusLine, "what answers there does not speak HTTP"),
+    (theirs.InvalidHeader, "the answer's headers contradict each other"),
+    (http.client.HTTPException, "the answer has too many headers"),
+)
+
+
+def _break(causes: tuple[BaseException, ...]) -> str:
+    for kind, words in _BREAKS:
+        if any(isinstance(cause, kind) for cause in causes):
+            return words
+    last = causes[-1]
+    said = last.strerror if isinstance(last, OSError) else None
+    return cleaned(said or str(last) or type(last).__name__, 160)
 
 
 _TIMEOUTS: Final = (theirs.ReadTimeoutError, theirs.ConnectTimeoutError)
@@ -81,7 +105,8 @@ def _tls(causes: tuple[BaseException, ...], url: Url) -> _Words:
     failed = next((cause for cause in causes if isinstance(cause, ssl.SSLError)), None)
     if failed is None or isinstance(failed, ssl.SSLEOFError):
         return None
-    why = cleaned(failed.reason or str(failed), 160)
+    said = cleaned(failed.reason or str(failed), 160)
+    why = "what answers there speaks none" if said == "WRONG_VERSION_NUMBER" else said.replace("_", " ").lower()
     hint = f"a server without TLS is named with --insecure {url.authority}"
     return f"no TLS connection to {url.authority}: {why}", hint, False
 

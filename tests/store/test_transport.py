@@ -326,10 +326,34 @@ class TestWords:
         assert len(clock.slept) == pauses, "a name that does not exist will not exist in a second either"
 
     def test_tls_where_none_is_spoken(self, server: Server, transport: Transport, clock: Clock):
-        with pytest.raises(Unanswered, match=f"no TLS connection to {server.host}") as caught:
+        with pytest.raises(
+            Unanswered, match=f"no TLS connection to {server.host}: what answers there speaks"
+        ) as caught:
             transport.send(get(f"https://{server.host}/v2/"))
         assert f"--insecure {server.host}" in caught.value.hint
         assert clock.slept == []
+
+    @pytest.mark.parametrize(
+        ("answer", "words"),
+        [
+            (b"", "it was closed without an answer"),
+            (b"SSH-2.0-OpenSSH_9.2\r\n", "what answers there does not speak HTTP"),
+            (b"HTTP/1.1 9x OK\r\n\r\n", "what answers there does not speak HTTP"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "what answers there does not speak HTTP"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", "it ended in the middle of an answer"),
+            (b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200 + b"\r\n", "the answer has too many headers"),
+            (b"HTTP/1.1 200 OK\r\na: " + b"b" * 70_000, "a line of the answer's headers is too long"),
+            (
+                b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+                "the answer's headers contradict each other",
+            ),
+        ],
+    )
+    def test_a_connection_that_breaks(self, server: Server, transport: Transport, answer: bytes, words: str):
+        server.fault("GET", faults.raw(answer), times=9)
+        with pytest.raises(Unanswered) as caught:
+            transport.send(get(f"{server.url}/v2/"))
+        assert caught.value.message == f"the connection to {server.host} broke: {words} (GET {server.url}/v2/)"
 
     def test_no_message_shows_a_signature(self, server: Server, transport: Transport):
         server.fault("GET", faults.hang_up(), times=9)
