@@ -12,16 +12,19 @@ from imagekit.findings import Place
 from imagekit.gather import paths
 from imagekit.gather.facts import FactsReader
 from imagekit.lock import LockedImage, LockedPlatform
-from imagekit.lock_packages import LockedPackage, LockedPackages
+from imagekit.lock_packages import LockedKey, LockedPackage, LockedPackages
+from imagekit.oci.digest import Digest
 from imagekit.oci.image import Image
 from imagekit.oci.ports import Cache, Fetch, Source
 from imagekit.plan.parts import PackagesPart
 from imagekit.progress import Progress
 from imagekit.spec.platform import PlatformSpec
+from imagekit.spec.syntax import is_url
 from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from imagekit.engines.native.install import Installation
+    from imagekit.rpm.signature import Certificates
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,6 +75,7 @@ class Installer:
     def installation(self, packages: Packages) -> Installation:
         """The packages, ready to be written: what can be looked at before the first file is. Raises as Installation."""
         from imagekit.engines.native.database import installed
+        from imagekit.engines.native.incoming import Shelf
         from imagekit.engines.native.install import Change, Installation
 
         reader = FactsReader(cache=self.cache, progress=self.progress, source=self.source)
@@ -82,7 +86,10 @@ class Installer:
                 install=packages.locked.install,
                 removed=frozenset(packages.locked.removed),
                 installed=installed(facts),
-                place=lambda item: self._place(item, packages.root),
+                shelf=Shelf(
+                    place=lambda item: self._place(item.url, item.digest, item.size, packages.root),
+                    keys=self._keys(packages).get,
+                ),
                 warn=self.progress.say,
                 workers=self.workers,
                 slim=packages.part.slim,
@@ -90,18 +97,39 @@ class Installer:
             )
         )
 
-    def _place(self, item: LockedPackage, root: str) -> str:
-        """Where a package lies on this disk; raises WrongChecksum for one that is not the locked one."""
-        if item.is_local:
-            path = str(paths.local(root, item.url, None))
+    def _keys(self, packages: Packages) -> Mapping[LockedPackage, Certificates]:
+        """The keys of each package's repository; those of one that asks for no signatures have none."""
+        from imagekit.rpm.signature import Certificates
+
+        found: dict[str, Certificates] = {}
+        for name, repository in packages.locked.repositories.items():
+            if repository.keys:
+                certificates = [
+                    certificate
+                    for key in repository.keys
+                    for certificate in self._key(key, packages.root).only([key.fingerprint]).certificates
+                ]
+                found[name] = Certificates(certificates=tuple(certificates))
+        return {item: found[item.repository] for item in packages.locked.install if item.repository in found}
+
+    def _key(self, key: LockedKey, root: str) -> Certificates:
+        from imagekit.rpm.signature import Certificates
+
+        with open(self._place(key.url, key.digest, None, root), "rb") as file:
+            return Certificates.from_bytes(file.read(), key.url)
+
+    def _place(self, url: str, digest: Digest, size: int | None, root: str) -> str:
+        """Where a file of the lock lies on this disk; raises WrongChecksum for one that is not the locked one."""
+        if not is_url(url):
+            path = str(paths.local(root, url, None))
             with open(path, "rb") as file:
                 found = hashlib.file_digest(file, "sha256").hexdigest()
-            if found != item.digest.hex:
-                raise WrongChecksum(f"{item.url} has the sha256 {found}, the lock says {item.digest.hex}")
+            if found != digest.hex:
+                raise WrongChecksum(f"{url} has the sha256 {found}, the lock says {digest.hex}")
             return path
         from imagekit.resolve import fetched
 
-        return fetched(self.fetch, item.url, digest=item.digest, size=item.size).path
+        return fetched(self.fetch, url, digest=digest, size=size).path
 
 
 def _place(spec: PlatformSpec) -> Place | None:

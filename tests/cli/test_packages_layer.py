@@ -51,6 +51,7 @@ def test_packages_are_a_layer_of_their_own_right_above_the_base(amazon: Bench):
             "usr/share/doc/jq/README.md",
             "usr/share/licenses/oniguruma/COPYING",
             "usr/share/man/man1/jq.1.gz",
+            "var/lib/rpm/rpmdb.sqlite",
         ]
         assert picture.read(-2, "usr/bin/jq") == b"jq of " + RPM_ARCHES[architecture].encode()
         assert picture.config["history"][-2]["created_by"] == "imagekit packages: jq, oniguruma"

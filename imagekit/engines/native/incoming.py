@@ -12,6 +12,7 @@ from imagekit.rootfs.entry import Content
 from imagekit.rpm.files import PackagedFile, files
 from imagekit.rpm.package import Package
 from imagekit.rpm.payload import payload
+from imagekit.rpm.signature import Certificates, verify
 from imagekit.rpm.tag import Tag
 from imagekit.values import dataclass
 
@@ -45,22 +46,34 @@ class Incoming:
             yield from payload(self.package, file, spool=TemporaryFile, listed=self.files)
 
 
-def opened(
-    locked: Sequence[LockedPackage], place: Callable[[LockedPackage], str], workers: int
-) -> tuple[Incoming, ...]:
-    """All packages of a lock, sorted by name; `place` says where each one lies, and has compared its digest.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shelf:
+    """Where packages are: `place` says where one lies, its digest compared; `keys` gives the certificates of which one
+    has to have signed a package, None where no signature is asked for.
+    """
+
+    place: Callable[[LockedPackage], str]
+    keys: Callable[[LockedPackage], Certificates | None]
+
+
+def opened(locked: Sequence[LockedPackage], shelf: Shelf, workers: int) -> tuple[Incoming, ...]:
+    """All packages of a lock, sorted by name.
 
     Raises BuildFailed for a file that is no package, or another one than the lock says, WrongChecksum for a header that
-    was changed.
+    was changed, WrongSignature for a package that nobody signed who is trusted.
     """
     in_order = sorted(locked, key=lambda item: item.nevra)
-    return parallel.each(lambda item: _opened(item, place(item)), in_order, workers)
+    return parallel.each(lambda item: _opened(item, shelf), in_order, workers)
 
 
-def _opened(locked: LockedPackage, path: str) -> Incoming:
+def _opened(locked: LockedPackage, shelf: Shelf) -> Incoming:
+    path = shelf.place(locked)
     with open(path, "rb") as file:
         package = Package.read(file, locked.nevra)
     package.verify_header()
+    keys = shelf.keys(locked)
+    if keys:
+        verify(package, keys, lambda: _payload(path, package))
     if str(package.header.nevra) != locked.nevra:
         raise BuildFailed(
             f"{locked.url} is the package {package.header.nevra}, the lock says {locked.nevra}",
@@ -69,3 +82,10 @@ def _opened(locked: LockedPackage, path: str) -> Incoming:
     if package.lead.is_source:
         raise BuildFailed(f"{locked.url} is a source package", hint="name the binary package that is built from it")
     return Incoming(locked=locked, path=path, package=package, files=files(package.header))
+
+
+def _payload(path: str, package: Package) -> bytes:
+    """What old signatures cover beside the header."""
+    with open(path, "rb") as file:
+        file.seek(package.payload_offset)
+        return file.read()

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from typing import Final
 
-from imagekit.engines.native import accounts, incoming, outgoing, scripts
-from imagekit.engines.native.incoming import Incoming
+from imagekit.engines.native import accounts, incoming, outgoing
+from imagekit.engines.native.database import BESIDE, rewritten
+from imagekit.engines.native.incoming import Incoming, Shelf
 from imagekit.engines.native.outcome import Outcome, base_kind
 from imagekit.engines.native.placement import Owners, Placement, clashes
-from imagekit.engines.native.scripts import Judge, Script
+from imagekit.engines.native.scripts import Judge, Parties, Party
 from imagekit.engines.native.slim import is_needed
 from imagekit.errors import BuildFailed
-from imagekit.facts import Facts
+from imagekit.facts import DatabaseKind, Facts
 from imagekit.lock_packages import LockedPackage
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
+from imagekit.rpm.database.installed import Addition
 from imagekit.rpm.files import FileKind, PackagedFile, files
 from imagekit.rpm.header import Header
 from imagekit.rpm.tag import Tag
@@ -28,15 +30,15 @@ _MAX_SETTINGS: Final = 1 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """What is to become of a base. `place` says where a package lies on this disk, its digest compared; `installed`
-    are the base's packages by their number in its database; `skipped` are packages whose scriptlets are left out.
+    """What is to become of a base. `installed` are the base's packages by their number in its database; `skipped` are
+    packages whose scriptlets are left out.
     """
 
     facts: Facts
     install: tuple[LockedPackage, ...]
     removed: frozenset[str]
     installed: Mapping[int, Header]
-    place: Callable[[LockedPackage], str]
+    shelf: Shelf
     warn: Callable[[str], None]
     workers: int
     slim: bool = False
@@ -49,13 +51,14 @@ class Installation:
     def __init__(self, change: Change) -> None:
         """Raises BuildFailed for what cannot be installed, WrongChecksum for packages that are not what they say."""
         self._change = change
-        self._packages = incoming.opened(change.install, change.place, change.workers)
+        self._packages = incoming.opened(change.install, change.shelf, change.workers)
         self._leaving = self._find_leaving()
         self._judge = Judge(change.skipped)
         self._placement = Placement(change.facts.layout, change.warn)
         self._placement.add(self._packages, is_needed if change.slim else _all_of_them)
         clashes(self._placement.places, self._staying_files())
         self._outcome = Outcome(change.facts, self._placement)
+        self._say_of_database()
         self._carry_out()
         self._owners = Owners(self._outcome.accounts, change.warn)
         self._generated = self._outcome.entries(self._owners)
@@ -83,18 +86,24 @@ class Installation:
                     yield self._outcome.adjusted(self._owners.entry(chosen), self._owners), content
         for _, (entry, data) in sorted(self._generated.items()):
             yield entry, data if entry.kind is Kind.FILE else None
+        database = self._change.facts.database
+        if database and database.kind is DatabaseKind.SQLITE:
+            left_out = self._placement.left_out
+            add = [Addition(package=one.package, left_out=left_out.get(one.nevra, ())) for one in self._packages]
+            yield from rewritten(database, add, self._leaving.keys())
 
     def removed(self) -> tuple[str, ...]:
         """The places of the base that are gone."""
-        if not self._leaving and not self._outcome.alternatives.gone():
-            return ()
         arriving = self._placement.places.keys() | self._generated.keys()
         ways = self._placement.ways
         leaving = (file for header in self._leaving.values() for file in files(header))
         staying = (file for _, file, _ in self._staying_files()) if self._leaving else ()
         paths = outgoing.gone(self._change.facts.layout, ways, leaving, staying, arriving)
-        switched = {ways.place_of(path) for path in self._outcome.alternatives.gone()} - arriving
-        return tuple(sorted({*paths, *(path for path in switched if base_kind(self._change.facts, path))}))
+        others = {ways.place_of(path) for path in self._outcome.alternatives.gone()} - arriving
+        database = self._change.facts.database
+        if database and database.kind is DatabaseKind.SQLITE:
+            others |= {f"{database.path}{ending}" for ending in BESIDE}
+        return tuple(sorted({*paths, *(path for path in others if base_kind(self._change.facts, path))}))
 
     def entries(self) -> Iterator[Entry]:
         """All entries of the layer without their contents, for what is put on top of it."""
@@ -102,9 +111,20 @@ class Installation:
             yield self._owners.entry(placed)
         yield from (entry for entry, _ in self._generated.values())
 
+    def _say_of_database(self) -> None:
+        """What rpm in the image will know of the packages is not silently less than what is there."""
+        database = self._change.facts.database
+        if database is None:
+            self._change.warn("the base has no RPM database; the packages are installed, and no program will list them")
+        elif database.kind is DatabaseKind.BERKELEY:
+            self._change.warn(
+                f"the packages are installed, and the image's RPM database /{database.path} does not know them: it is "
+                "of a kind (Berkeley DB) that is only read"
+            )
+
     def _find_leaving(self) -> Mapping[int, Header]:
         """The packages of the base that go: those that the lock names, and those that a new one is newer than."""
-        names = {(one.name, one.package.header.text(Tag.ARCH)) for one in self._packages}
+        names = {_identity(one.package.header) for one in self._packages}
         leaving = {
             number: header
             for number, header in self._change.installed.items()
@@ -134,29 +154,32 @@ class Installation:
             for path, data in _settings(package, accounts.SYSUSERS):
                 for account in accounts.from_sysusers(data, f"{package.nevra}: /{path}"):
                     self._outcome.accounts.add(account)
-        situation = self._outcome.situation
-        for moment in self._scripts():
-            for script, effect in self._judge.effects(moment, situation):
+        for script in self._parties().scripts():
+            for effect in self._judge.effects(script, self._outcome.situation(script)):
                 self._outcome.carry_out(effect, script.package)
 
-    def _scripts(self) -> Iterator[Iterable[Script]]:
-        """All scriptlets that rpm would run, moment by moment (rpm, lib/transaction.c, lib/psm.c)."""
-        arriving = [(one.package.header, self._count(one)) for one in self._packages]
-        stay = {(one.name, one.package.header.text(Tag.ARCH)) for one in self._packages}
-        leaving = [
-            (header, int((header.text(Tag.NAME), header.text(Tag.ARCH)) in stay)) for header in self._leaving.values()
-        ]
-        yield scripts.ordered(arriving, scripts.PRETRANS)
-        yield scripts.ordered(arriving, scripts.PRE)
-        yield scripts.ordered(arriving, scripts.POST)
-        yield scripts.ordered(leaving, scripts.PREUN)
-        yield scripts.ordered(leaving, scripts.POSTUN)
-        yield scripts.ordered(arriving, scripts.POSTTRANS)
+    def _parties(self) -> Parties:
+        """All packages, with how many of each there are while its scriptlets run."""
+        stay = {_identity(one.package.header) for one in self._packages}
+
+        def party(header: Header, count: int) -> Party:
+            return Party(header=header, count=count, paths=lambda: (f"/{file.path}" for file in files(header)))
+
+        return Parties(
+            arriving=[party(one.package.header, self._count(one)) for one in self._packages],
+            leaving=[party(one, int(_identity(one) in stay)) for one in self._leaving.values()],
+            staying=[party(one, 1) for number, one in self._change.installed.items() if number not in self._leaving],
+        )
 
     def _count(self, package: Incoming) -> int:
         """How many of a package there are while its scriptlets run: two when it takes the place of another."""
         known = sum(header.text(Tag.NAME) == package.name for header in self._change.installed.values())
         return known + 1
+
+
+def _identity(header: Header) -> tuple[str, str]:
+    """What two packages share of which one takes the place of the other."""
+    return header.text(Tag.NAME), header.text(Tag.ARCH)
 
 
 def _all_of_them(_: PackagedFile) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Final
 
 from imagekit.engines.native.accounts import Accounts
 from imagekit.engines.native.alternatives import Alternatives
@@ -23,13 +22,10 @@ from imagekit.engines.native.ledger.effects import (
 )
 from imagekit.engines.native.ledger.situation import Situation
 from imagekit.engines.native.placement import Owners, Placement
-from imagekit.engines.native.scripts import PRE, PRETRANS, Script
+from imagekit.engines.native.scripts import BEFORE, Script
 from imagekit.errors import BuildFailed
 from imagekit.facts import Facts
 from imagekit.rootfs.entry import Entry, Kind, checked, shown
-
-#: When a scriptlet runs before the files of its package are there.
-_BEFORE: Final = frozenset({PRETRANS.name, PRE.name})
 
 
 class Outcome:
@@ -72,7 +68,7 @@ class Outcome:
 
     def situation(self, script: Script) -> Situation:
         """The image as a scriptlet finds it: before its package's own files where it runs before them."""
-        own = script.package if script.moment in _BEFORE else ""
+        own = script.package if script.scriptlet.kind in BEFORE else ""
 
         def kind(path: str) -> Kind | None:
             place = self._place(path)

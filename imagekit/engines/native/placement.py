@@ -70,6 +70,8 @@ class Placement:
         self.places: dict[str, Placed] = {}
         #: By package and number of the file in it: what its payload brings.
         self.chosen: dict[tuple[str, int], Placed] = {}
+        #: By package the numbers of the files that are not laid down, though it has them.
+        self.left_out: dict[str, set[int]] = {}
 
     def add(self, packages: Sequence[Incoming], wanted: Callable[[PackagedFile], bool]) -> None:
         """Place the files of packages that are wanted; raises BuildFailed for two that differ at one path."""
@@ -78,7 +80,11 @@ class Placement:
             self.ways.link(self.ways.place_of(checked(file.path)), file.target)
         for one in packages:
             for file in one.files:
-                if file.path and not file.is_ghost and wanted(file):
+                if not file.path or file.is_ghost:
+                    continue
+                if not wanted(file) or file.kind not in _KINDS:
+                    self.left_out.setdefault(one.nevra, set()).add(file.index)
+                if wanted(file):
                     self._place(one, file)
 
     def _place(self, package: Incoming, file: PackagedFile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
@@ -9,55 +10,114 @@ from imagekit.engines.native.ledger import Refused, Verdict, judge
 from imagekit.engines.native.ledger.effects import Effect
 from imagekit.engines.native.ledger.situation import Situation
 from imagekit.errors import BuildFailed
+from imagekit.lock_packages import name_of
+from imagekit.rpm.dependency import Dependency, Sense
+from imagekit.rpm.evr import Evr
 from imagekit.rpm.header import Header
-from imagekit.rpm.tag import Tag
+from imagekit.rpm.scriptlet import Scriptlet, ScriptletFlag, ScriptletKind, scriptlets
 from imagekit.values import dataclass
 
-#: Macros and queries that rpm would put in when it runs a scriptlet (rpm, lib/rpmscript.h).
-_EXPANDED: Final = 0b11
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Moment:
-    """When a scriptlet of a package would run: its name in a spec file, and the tags that hold it."""
-
-    name: str
-    body: Tag
-    program: Tag
-    flags: Tag
-
-
-PRETRANS: Final = Moment(name="%pretrans", body=Tag.PRETRANS, program=Tag.PRETRANSPROG, flags=Tag.PRETRANSFLAGS)
-PRE: Final = Moment(name="%pre", body=Tag.PREIN, program=Tag.PREINPROG, flags=Tag.PREINFLAGS)
-POST: Final = Moment(name="%post", body=Tag.POSTIN, program=Tag.POSTINPROG, flags=Tag.POSTINFLAGS)
-PREUN: Final = Moment(name="%preun", body=Tag.PREUN, program=Tag.PREUNPROG, flags=Tag.PREUNFLAGS)
-POSTUN: Final = Moment(name="%postun", body=Tag.POSTUN, program=Tag.POSTUNPROG, flags=Tag.POSTUNFLAGS)
-POSTTRANS: Final = Moment(name="%posttrans", body=Tag.POSTTRANS, program=Tag.POSTTRANSPROG, flags=Tag.POSTTRANSFLAGS)
+#: Macros and queries that rpm would put in when it runs a scriptlet.
+_EXPANDED: Final = ScriptletFlag.EXPAND | ScriptletFlag.QUERY_FORMAT
+#: Before the files of a package are there.
+BEFORE: Final = (ScriptletKind.PRETRANS, ScriptletKind.PRE)
+_AFTER: Final = (ScriptletKind.POST,)
+_LEAVING: Final = (
+    ScriptletKind.PREUNTRANS,
+    ScriptletKind.PREUN,
+    ScriptletKind.POSTUN,
+    ScriptletKind.POSTUNTRANS,
+)
+_FILES_IN: Final = frozenset({ScriptletKind.FILETRIGGERIN, ScriptletKind.TRANSFILETRIGGERIN})
+_FILES_OUT: Final = frozenset(
+    {
+        ScriptletKind.FILETRIGGERUN,
+        ScriptletKind.FILETRIGGERPOSTUN,
+        ScriptletKind.TRANSFILETRIGGERUN,
+        ScriptletKind.TRANSFILETRIGGERPOSTUN,
+    }
+)
+_PACKAGES_IN: Final = frozenset({ScriptletKind.TRIGGERIN, ScriptletKind.TRIGGERPREIN})
+_PACKAGES_OUT: Final = frozenset({ScriptletKind.TRIGGERUN, ScriptletKind.TRIGGERPOSTUN})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Script:
-    """One scriptlet as it would run: of which package, when, with which arguments."""
+    """One scriptlet as it would run: of which package, with which arguments."""
 
     package: str
-    moment: str
-    program: tuple[str, ...]
-    body: str
-    arguments: tuple[str, ...]
-    flags: int = 0
+    scriptlet: Scriptlet
+    arguments: tuple[str, ...] = ()
 
 
-def script(header: Header, moment: Moment, count: int) -> Iterator[Script]:
-    """A package's scriptlet at a moment, where it has one; `count` is how many of it there will be."""
-    if moment.body in header or moment.program in header:
-        yield Script(
-            package=str(header.nevra),
-            moment=moment.name,
-            program=header.texts(moment.program) or ("/bin/sh",),
-            body=header.text(moment.body),
-            arguments=(str(count),),
-            flags=header.integer(moment.flags),
-        )
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Party:
+    """A package that comes, goes or stays: `count` is how many of it there are while its scriptlets run, `paths` its
+    files with a leading slash.
+    """
+
+    header: Header
+    count: int
+    paths: Callable[[], Iterable[str]]
+
+    @property
+    def name(self) -> str:
+        """The package's name alone."""
+        return self.header.nevra.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Parties:
+    """All packages of a change."""
+
+    arriving: Sequence[Party]
+    leaving: Sequence[Party]
+    staying: Sequence[Party]
+
+    def scripts(self) -> Iterator[Script]:
+        """What rpm would run, one after the other (rpm, lib/transaction.c, lib/psm.c)."""
+        held = {id(one): scriptlets(one.header) for one in (*self.arriving, *self.leaving, *self.staying)}
+
+        def plain(parties: Sequence[Party], kind: ScriptletKind) -> Iterator[Script]:
+            for one in parties:
+                for item in held[id(one)]:
+                    if item.kind is kind:
+                        yield Script(package=str(one.header.nevra), scriptlet=item, arguments=(str(one.count),))
+
+        for kind in (*BEFORE, *_AFTER):
+            yield from plain(self.arriving, kind)
+        for kind in _LEAVING:
+            yield from plain(self.leaving, kind)
+        yield from plain(self.arriving, ScriptletKind.POSTTRANS)
+        triggers = [(one, item) for one in (*self.staying, *self.arriving) for item in held[id(one)] if item.is_trigger]
+        if triggers:
+            yield from self._triggered(triggers)
+
+    def _triggered(self, triggers: Sequence[tuple[Party, Scriptlet]]) -> Iterator[Script]:
+        arriving, leaving, staying = (_Paths(some) for some in (self.arriving, self.leaving, self.staying))
+        coming = {id(one) for one in self.arriving}
+        for owner, item in triggers:
+            name, is_new = str(owner.header.nevra), id(owner) in coming
+            if item.kind in _FILES_IN:
+                set_off = arriving.have(item) or (is_new and staying.have(item))
+                arguments: tuple[str, ...] = ()
+            elif item.kind in _FILES_OUT:
+                set_off, arguments = not is_new and leaving.have(item), ()
+            else:
+                found = self._partner(item, is_new=is_new)
+                set_off = found is not None
+                arguments = (str(owner.count), str(found.count)) if found else ()
+            if set_off:
+                yield Script(package=name, scriptlet=item, arguments=arguments)
+
+    def _partner(self, item: Scriptlet, *, is_new: bool) -> Party | None:
+        """The package that sets a trigger off."""
+        others: Sequence[Party] = ()
+        if item.kind in _PACKAGES_IN:
+            others = (*self.arriving, *self.staying) if is_new else self.arriving
+        elif item.kind in _PACKAGES_OUT:
+            others = self.leaving
+        return next((one for one in others if any(_names(condition, one) for condition in item.conditions)), None)
 
 
 class Judge:
@@ -68,40 +128,65 @@ class Judge:
         #: What was found in the scriptlets, by package.
         self.labels: dict[str, set[str]] = {}
 
-    def effects(
-        self, scripts: Iterable[Script], situation: Callable[[Script], Situation]
-    ) -> Iterator[tuple[Script, Effect]]:
-        """What scriptlets do, one after the other; raises BuildFailed for the first that is not known."""
-        for one in scripts:
-            verdict = self._verdict(one, situation(one))
-            self.labels.setdefault(one.package, set()).update(verdict.labels)
-            yield from ((one, effect) for effect in verdict.effects)
+    def effects(self, one: Script, situation: Situation) -> Sequence[Effect]:
+        """What a scriptlet does; raises BuildFailed for one that is not known."""
+        verdict = self._verdict(one, situation)
+        self.labels.setdefault(one.package, set()).update(verdict.labels)
+        return verdict.effects
 
     def _verdict(self, one: Script, situation: Situation) -> Verdict:
-        if one.package.rsplit("-", 2)[0] in self._skipped:
+        if name_of(one.package) in self._skipped:
             return Verdict(labels=("skipped",))
         try:
-            if one.flags & _EXPANDED and "%" in one.body:
+            if one.scriptlet.flags & _EXPANDED and "%" in one.scriptlet.body:
                 raise Refused("rpm puts something into it when it runs")
-            return judge(one.program, one.body, situation)
+            return judge(one.scriptlet.program, one.scriptlet.body, situation)
         except Refused as refused:
             raise _unknown(one, refused.reason) from refused
 
 
+class _Paths:
+    """The files of packages, to be asked for those below a folder; listed when somebody asks."""
+
+    def __init__(self, parties: Sequence[Party]) -> None:
+        self._parties = parties
+        self._sorted: list[str] | None = None
+
+    def have(self, item: Scriptlet) -> bool:
+        """True when one begins as a file trigger says."""
+        if self._sorted is None:
+            self._sorted = sorted(path for one in self._parties for path in one.paths())
+        return any(self._has(condition.name) for condition in item.conditions)
+
+    def _has(self, prefix: str) -> bool:
+        found = self._sorted or []
+        at = bisect_left(found, prefix)
+        return at < len(found) and found[at].startswith(prefix)
+
+
+def _names(condition: Dependency, one: Party) -> bool:
+    """True when a trigger's condition is about this package in this version."""
+    if condition.name != one.name:
+        return False
+    wanted = condition.flags & (Sense.LESS | Sense.GREATER | Sense.EQUAL)
+    if not wanted or not condition.evr:
+        return True
+    theirs = Evr.parse(condition.evr)
+    mine = one.header.nevra.evr
+    if not theirs.release:
+        mine = Evr(epoch=mine.epoch, version=mine.version)
+    order = {-1: Sense.LESS, 0: Sense.EQUAL, 1: Sense.GREATER}[mine.compare(theirs)]
+    return bool(wanted & order)
+
+
 def _unknown(one: Script, reason: str) -> BuildFailed:
-    name = one.package.rsplit("-", 2)[0]
-    lines = [line for line in one.body.strip().splitlines() if line.strip()]
-    shown = "\n".join(f"    {line[:160]}" for line in lines[:30])
+    name = name_of(one.package)
+    lines = [line for line in one.scriptlet.body.strip().splitlines() if line.strip()]
+    shown = "".join(f"\n    {line[:160]}" for line in lines[:30])
     more = f"\n    … {len(lines) - 30} more lines" if len(lines) > 30 else ""
     return BuildFailed(
-        f"the {one.moment} scriptlet of {one.package} is not one that imagekit can do without running it: {reason}\n"
-        f"  {' '.join(one.program)[:160]}\n{shown}{more}",
+        f"the {one.scriptlet.kind} scriptlet of {one.package} is not one that can be done without running it: "
+        f"{reason}\n  {' '.join(one.scriptlet.program)[:160]}{shown}{more}",
         hint=f"when the image does without it, say `scriptlets: {{{name}: {{skip: REASON}}}}`; "
         "else choose another package, or do its work with `files`",
     )
-
-
-def ordered(arriving: Sequence[tuple[Header, int]], moment: Moment) -> Iterator[Script]:
-    """The scriptlets of several packages at one moment; each package with how many of it there will be."""
-    for header, count in arriving:
-        yield from script(header, moment, count)

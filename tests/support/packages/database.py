@@ -65,6 +65,7 @@ def sqlite_with_log(written: Iterable[Package], logged: Iterable[Package], folde
 
 
 def _fill(connection: sqlite3.Connection, packages: Iterable[Package]) -> None:
+    connection.execute("PRAGMA synchronous=OFF")
     connection.execute("CREATE TABLE 'Packages' (hnum INTEGER PRIMARY KEY AUTOINCREMENT,blob BLOB NOT NULL)")
     for name in (*_TEXT_TABLES, *_BLOB_TABLES):
         kind = "BLOB" if name in _BLOB_TABLES else "TEXT"

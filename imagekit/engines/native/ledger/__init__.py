@@ -46,9 +46,11 @@ def judge(program: Sequence[str], body: str, situation: Situation) -> Verdict:
     if name.rpartition("/")[2].startswith("glibc_post_upgrade"):
         return _verdict({"linker"}, (LinkerCache(),))
     known = _COMMANDS.get(name.rpartition("/")[2])
-    if known is None or body.strip():
+    if known is None:
         raise Refused(f"its interpreter {name} is not known")
     values = tuple(Value(text=argument) for argument in arguments)
+    if body.strip():
+        values += (Value(text=None),)  # the file that rpm puts the text into
     outcome = known(Call(name=name, values=values, situation=situation, is_certain=True))
     return _verdict({outcome.label}, outcome.effects)
 

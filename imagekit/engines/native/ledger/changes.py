@@ -37,7 +37,7 @@ def _groupadd(call: Call) -> Outcome:
 
 def _useradd(call: Call) -> Outcome:
     options, names = call.options(
-        "bcdefgGkKopPRsuZ",
+        "bcdefgGkKpPRsuZ",
         _USERADD.split(),
     )
     name = _one(call, names)

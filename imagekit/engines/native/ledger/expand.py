@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
@@ -9,6 +10,8 @@ from imagekit.engines.native.ledger.situation import Value, is_pattern
 from imagekit.engines.native.ledger.syntax import Literal, Node, Substitution, Variable, Word
 
 _ARGUMENTS: Final = "123456789"
+#: What shells make several words, or another path, of (bash(1), "Brace Expansion", "Tilde Expansion").
+_REPLACED: Final = re.compile(r"\{[^}]*,[^}]*\}|^~")
 
 
 class Variables:
@@ -56,6 +59,9 @@ def _word(word: Word, variables: Variables, run: Callable[[tuple[Node, ...]], st
     for part in word:
         piece = _text(part, variables, run)
         if piece is None:
+            yield Value(text=None)
+            return
+        if isinstance(part, Literal) and not part.quoted and _REPLACED.search(piece):
             yield Value(text=None)
             return
         text += piece

@@ -16,7 +16,7 @@ from imagekit.values import dataclass
 
 #: True, False, or None for what only running it would tell.
 Status = bool | None
-_PATTERN: Final = re.compile(r"[*?\[]")
+_PATTERN: Final = re.compile(r"[*?]|\[[^\]]+\]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
