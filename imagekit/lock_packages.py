@@ -22,8 +22,10 @@ class Why(StrEnum):
     REQUIRES = "requires"  # another package needs this
     RECOMMENDS = "recommends"  # another package is better with this
     UPGRADES = "upgrades"  # it is newer than this one of the base
-    REPLACES = "replaces"  # it takes the place of this one of the base
     REMOVED = "removed"  # the spec does not want it, in these words
+    REPLACED = "replaced"  # this one takes its place
+    CONFLICTS = "conflicts"  # another package cannot be beside it
+    LACKS = "lacks"  # it needs this, which goes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from imagekit.errors import InvalidSpec
 from imagekit.findings import Finding, Place
-from imagekit.spec.packages import RepositoryEntry, Upgrade
+from imagekit.spec.packages import RepositoryEntry, Upgrade, Upgrades
 from imagekit.spec.placeholders import RELEASE, words
 from imagekit.values import dataclass
 
@@ -56,6 +56,11 @@ class PackageRepository:
     def url(self) -> str:
         """The URL that is asked first."""
         return self.baseurl or self.mirrorlist
+
+    @property
+    def is_checked(self) -> bool:
+        """True when keys are needed."""
+        return self.checks_packages or self.checks_metadata
 
     @property
     def needs_release(self) -> bool:
@@ -128,6 +133,11 @@ class PackageRequest:
         """All that is to be installed, in the words of the spec."""
         return (*self.install, *self.files)
 
+    @property
+    def brings_something(self) -> bool:
+        """False when packages are only removed."""
+        return bool(self.asked) or self.upgrade.which is not Upgrades.NONE
+
     def to_mapping(self) -> dict[str, Any]:
         """As it is digested."""
         return {
@@ -177,7 +187,7 @@ def _problem(item: PackageRepository, known: Sequence[PackageRepository]) -> Fin
             hint=f"add one of them, or name one that the base has: {names}" if names else "add one of them",
             place=item.place,
         )
-    if not item.keys and (item.checks_packages or item.checks_metadata):
+    if item.is_checked and not item.keys:
         return Finding(
             code="IK0206",
             message=f"the package repository {item.name} has no key that its signatures are checked with",

@@ -45,6 +45,7 @@ from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from imagekit.execute.image import LocalImage
+    from imagekit.resolve_packages import PackageResolver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -330,5 +331,28 @@ def _resolved(session: Session, work: Project, request: Request, wanted: Making,
 
     places = session.places.below(work.spec.root)
     time = created(session.environment, session.now())
-    resolver = Resolver(source=places.source, fetch=places.fetch)
-    return resolver.lock(request, wanted, known=known, created=time, version=__version__)
+    resolver = Resolver(
+        source=places.source,
+        fetch=places.fetch,
+        packages=lambda asked, base, known: _packages(session, work)(asked, base, known),  # noqa: PLW0108  # imported late
+    )
+    lock = resolver.lock(request, wanted, known=known, created=time, version=__version__)
+    if any(item.packages for item in request.platforms):
+        from imagekit.resolve_packages import warn_of_skew
+
+        warn_of_skew(lock)
+    return lock
+
+
+def _packages(session: Session, work: Project) -> PackageResolver:
+    from imagekit.resolve_packages import PackageResolver
+
+    places = session.places.below(work.spec.root)
+    return PackageResolver(
+        source=places.source,
+        fetch=places.fetch,
+        cache=session.cache,
+        progress=session.progress,
+        root=work.spec.root,
+        workers=session.workers,
+    )

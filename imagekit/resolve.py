@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from imagekit import images
 from imagekit.architecture import by_name
-from imagekit.errors import Missing, RemoteFailed, WrongChecksum
+from imagekit.errors import BuildFailed, RemoteFailed, WrongChecksum
 from imagekit.lock import Lock, LockedArchive, LockedImage, LockedPlatform, Making, PlatformRequest, Request
+from imagekit.lock_packages import LockedPackages
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Fetch, Fetched, Source
 from imagekit.values import dataclass
@@ -19,25 +20,27 @@ class Resolver:
 
     source: Callable[[str], tuple[Source, str]]
     fetch: Fetch
+    #: Chooses a platform's packages for its base, keeping what an older lock has.
+    packages: Callable[[PlatformRequest, LockedImage, LockedPackages | None], LockedPackages]
 
     def lock(self, request: Request, making: Making, *, known: Lock | None, created: str, version: str) -> Lock:
         """The lock of a request; what `known` already holds stays as it is: the least change."""
-        platforms = tuple(
-            self._platform(item, known.platform(item.architecture) if known else None) for item in request.platforms
+        platforms = _all(
+            lambda item: self._platform(item, known.platform(item.architecture) if known else None), request.platforms
         )
         return Lock(imagekit=version, created=created, request=request.digest, making=making, platforms=platforms)
 
     def _platform(self, request: PlatformRequest, known: LockedPlatform | None) -> LockedPlatform:
         known = known or LockedPlatform(architecture=request.architecture)
-        if request.packages:
-            raise Missing("this imagekit cannot choose packages yet", hint="install a newer imagekit")
+        base = self._base(request, known)
         return LockedPlatform(
             architecture=request.architecture,
-            base=self._base(request, known),
+            base=base,
             images={name: known.images.get(name) or self._image(name, request.architecture) for name in request.images},
             archives={
                 url: self._archive(url, sha256, known.archives.get(url)) for url, sha256 in request.archives.items()
             },
+            packages=self.packages(request, base, known.packages) if request.packages and base else None,
         )
 
     def _base(self, request: PlatformRequest, known: LockedPlatform) -> LockedImage | None:
@@ -59,6 +62,26 @@ class Resolver:
             return known
         found = fetched(self.fetch, url, digest=Digest(sha256) if sha256 else None, size=None)
         return LockedArchive(url=url, digest=found.digest, size=found.size)
+
+
+def _all(
+    resolve: Callable[[PlatformRequest], LockedPlatform], requests: Sequence[PlatformRequest]
+) -> tuple[LockedPlatform, ...]:
+    """Every platform; what cannot be had is told of all of them together."""
+    done, failures = [], []
+    for request in requests:
+        try:
+            done.append(resolve(request))
+        except BuildFailed as error:
+            if not request.packages:
+                raise
+            failures.append(error)
+    if len(failures) > 1 and len({str(error) for error in failures}) > 1:
+        message = "\n  ".join(error.message for error in failures)
+        raise BuildFailed(message, hint=failures[0].hint, place=failures[0].place) from failures[0]
+    if failures:
+        raise failures[0]
+    return tuple(done)
 
 
 def fetched(fetch: Fetch, url: str, *, digest: Digest | None, size: int | None) -> Fetched:

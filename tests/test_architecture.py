@@ -17,7 +17,7 @@ RINGS = (
     {"cli", "__main__"},
     {"pipeline", "doctor"},
     {"keep"},
-    {"resolve", "lockfile", "gather", "build", "ahead", "deliver", "execute"},
+    {"resolve", "resolve_packages", "lockfile", "gather", "build", "ahead", "deliver", "execute"},
     {"making"},
     {"engines", "store", "emulator", "checks", "images", "look"},
     {"plan", "facts", "sbom", "project"},

@@ -60,8 +60,14 @@ class Sink(Protocol):
 class Fetch(Protocol):
     """Something that can be had by URL."""
 
-    def fetch(self, url: str, *, digest: Digest | None, size: int | None) -> Fetched:
-        """The file behind a URL, verified against digest and size as far as they are known."""
+    def fetch(
+        self, url: str, *, digest: Digest | None, size: int | None, named_by: str = "", limit: int | None = None
+    ) -> Fetched:
+        """The file behind a URL, verified against digest and size as far as they are known.
+
+        `named_by` is the URL whose answer this one comes from, if a server named it; no more than `limit` bytes are
+        taken.
+        """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

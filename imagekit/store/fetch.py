@@ -35,20 +35,24 @@ class Downloads:
         self._keyring = keyring or Keyring(transport.hosts)
         self._largest = largest
 
-    def fetch(self, url: str, *, digest: Digest | None, size: int | None) -> Fetched:
+    def fetch(
+        self, url: str, *, digest: Digest | None, size: int | None, named_by: str = "", limit: int | None = None
+    ) -> Fetched:
         """The file behind a URL, from the cache when its digest is known and there.
 
-        Raises InvalidFile for a URL that is none or speaks no TLS to a foreign host, WrongChecksum for other bytes
-        than digest and size say, RemoteFailed when the server or the way to it fails.
+        A URL that a server named passes the guard. Raises InvalidFile for a URL that is none or speaks no TLS to a
+        foreign host, WrongChecksum for other bytes than digest and size say, RemoteFailed when the server or the way
+        to it fails, or sends more than `limit` bytes.
         """
         if digest is not None and (path := self._cache.blob(digest)):
             return Fetched(path=path, digest=digest, size=os.stat(path).st_size)
-        request, credential = self._request(_parsed(url))
+        request, credential = self._request(_parsed(url), _parsed(named_by) if named_by else None)
+        most = min(self._largest, self._largest if limit is None else limit)
         retry, attempt = self._transport.retry, 0
         while True:
             attempt += 1
             try:
-                return self._once(request, credential, digest, size)
+                return self._once(request, credential, digest, size, most)
             except Unanswered as error:
                 pause = retry.pause(attempt, retry.clock() + retry.budget)
                 if not error.passing or attempt == _TRIES or pause is None:
@@ -56,8 +60,12 @@ class Downloads:
                 logger.info("%s; it is fetched anew in %.1f s", error, pause)
             retry.sleep(pause)
 
-    def _request(self, named: Url) -> tuple[Request, Credential | None]:
+    def _request(self, named: Url, named_by: Url | None) -> tuple[Request, Credential | None]:
         url = self._transport.hosts.mirrored(named)
+        guard = None
+        if named_by and url == named:  # a mirror is the user's own word
+            guard = self._transport.guard(named_by)
+            guard.follow(named_by, str(named))
         if url.scheme == "http" and not self._transport.hosts.is_plain(url.authority):
             raise InvalidFile(
                 f"{url.redacted} is not fetched without TLS",
@@ -65,22 +73,22 @@ class Downloads:
             )
         credential = self._keyring.for_url(url.authority)
         headers = {"Authorization": credential.header} if credential else {}
-        return Request(method="GET", url=url, headers=headers), credential
+        return Request(method="GET", url=url, headers=headers, guard=guard), credential
 
     def _once(
-        self, request: Request, credential: Credential | None, digest: Digest | None, size: int | None
+        self, request: Request, credential: Credential | None, digest: Digest | None, size: int | None, most: int
     ) -> Fetched:
         with self._transport.open(request) as response:
             if response.status != 200:
                 raise _refused(response.whole(SMALL), credential)
-            return self._kept(response, digest, size)
+            return self._kept(response, digest, size, most)
 
-    def _kept(self, response: Response, digest: Digest | None, size: int | None) -> Fetched:
+    def _kept(self, response: Response, digest: Digest | None, size: int | None, most: int) -> Fetched:
         """Write the body to the cache; nothing is kept unless it is what it should be."""
         where, found, taken = response.url.redacted, hashlib.sha256(), 0
         with self._cache.writer() as writer:
             try:
-                for piece in response.pieces(self._largest if size is None else size):
+                for piece in response.pieces(most if size is None else size):
                     writer.file.write(piece)
                     found.update(piece)
                     taken += len(piece)

@@ -143,7 +143,9 @@ class _OfflineFetch:
 
     cache: Cache
 
-    def fetch(self, url: str, *, digest: Digest | None, size: int | None) -> Fetched:
+    def fetch(
+        self, url: str, *, digest: Digest | None, size: int | None, named_by: str = "", limit: int | None = None
+    ) -> Fetched:
         """The cached file; raises RemoteFailed when it is not there."""
         from imagekit.errors import RemoteFailed
 

@@ -1,0 +1,242 @@
+"""Choosing packages as dnf would, for any architecture, without running anything of the image."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+from imagekit.decompression import Damaged, Decompressed
+from imagekit.engines.native import answers, trust
+from imagekit.engines.native.installed import Installed
+from imagekit.engines.native.repodata import Reader, Repodata
+from imagekit.engines.native.solver import process
+from imagekit.engines.native.solver.cached import Cached
+from imagekit.engines.native.trust import Keys, Trusted
+from imagekit.errors import BuildFailed, Missing, RemoteFailed
+from imagekit.facts import Database, Facts
+from imagekit.lock_packages import LockedPackage, LockedPackages, LockedRepository
+from imagekit.oci.digest import Digest
+from imagekit.oci.ports import Cache, Fetch, Fetched
+from imagekit.packages import PackageRepository, PackageRequest
+from imagekit.parallel import each
+from imagekit.progress import Progress
+from imagekit.rpm.updateinfo import Advisory, advisories
+from imagekit.spec.packages import Upgrades
+from imagekit.values import dataclass
+
+logger = logging.getLogger(__name__)
+
+#: What stands for the release of a base that does not say it.
+_LATEST: Final = "latest"
+_PIECE: Final = 1 << 20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NativeEngine:
+    """Chooses packages; `root` is what local paths are relative to, `workers` how many things it does at once."""
+
+    fetch: Fetch
+    cache: Cache
+    progress: Progress
+    root: str
+    workers: int = 1
+
+    def missing(self) -> str:
+        """How to get what this machine lacks to choose packages; empty when it lacks nothing."""
+        from importlib.util import find_spec
+
+        if find_spec("solv"):
+            return ""
+        return (
+            "packages are chosen by libsolv, whose Python package `solv` is made for CPython on Linux (glibc, x86_64 "
+            "and aarch64): lock the spec on such a machine, or install `solv`; images are built from the lock anywhere"
+        )
+
+    def resolve(
+        self, request: PackageRequest, facts: Facts, known: Sequence[str] = (), *, fetch: bool = True
+    ) -> LockedPackages:
+        """What dnf would install and remove; packages that are `known` from an older lock stay as they are.
+
+        With `fetch` the packages are brought here, and their signatures judged. Raises Missing without libsolv,
+        BuildFailed for what cannot be had, WrongChecksum and WrongSignature for what is not what it should be,
+        RemoteFailed for what repositories answer.
+        """
+        look = self.look(request, facts)
+        files = {url: self._file(url, sha256) for url, sha256 in request.files.items()}
+        upgrade = request.upgrade.names
+        if request.upgrade.which is Upgrades.SECURITY:
+            upgrade = look.endangered()
+        answer = look.ask(
+            install=request.install,
+            files={url: file.path for url, file in files.items()},
+            remove=request.remove,
+            upgrade=upgrade,
+            upgrade_all=request.upgrade.which is Upgrades.ALL,
+            replaceable=request.replaceable,
+            weak=request.weak_dependencies,
+            known=known,
+        )
+        answers.check(answer, request)
+        hrefs = {item.repository.name: item.href for item in look.repositories}
+        install = answers.packages(answer, hrefs, files)
+        if fetch:
+            self._check(install, look)
+        return LockedPackages(
+            asked=request.asked,
+            install=install,
+            removed=answers.removed(answer),
+            repositories=look.locked,
+        )
+
+    def look(self, request: PackageRequest, facts: Facts) -> Look:
+        """The package repositories of a request as they are now, beside what the base has."""
+        if lacking := self.missing():
+            raise Missing("packages cannot be chosen on this machine", hint=lacking)
+        if facts.database is None:
+            raise BuildFailed(
+                "the base has no RPM database, so that nothing is known of its packages",
+                hint="build on an image that has one, or take `packages`, `upgrade` and `remove` out",
+            )
+        installed = Installed.of(facts.database)
+        # As `dnf remove` does: what goes takes along what needs it, and nothing comes in its place.
+        repositories = _released(request.repositories if request.brings_something else (), installed)
+        keys = {item.name: Keys(fetch=self.fetch, root=self.root).of(item) for item in repositories if item.is_checked}
+        reader = Reader(fetch=self.fetch, verify=partial(_verify, keys))
+        with self.progress.task(f"reading the package repositories for {request.architecture}"):
+            found = each(reader.read, repositories, self.workers)
+        return Look(
+            architecture=request.architecture,
+            engine=self,
+            reader=reader,
+            repositories=found,
+            keys=keys,
+            installed=installed,
+            database=facts.database,
+        )
+
+    def _check(self, install: Sequence[LockedPackage], look: Look) -> None:
+        """Bring all packages here, which the build wants anyway, and look whether they are what they should be."""
+        trusted = {
+            item.repository.name: look.keys[item.repository.name].certificates
+            for item in look.repositories
+            if item.repository.checks_packages
+        }
+        urls = {item.repository.name: item.url for item in look.repositories}
+
+        def one(item: LockedPackage) -> None:
+            path = os.path.join(self.root, item.url)
+            if not item.is_local:
+                named_by = urls.get(item.repository, "")
+                path = self.fetch.fetch(item.url, digest=item.digest, size=item.size, named_by=named_by).path
+                task.advance(item.size)
+            trust.check(item, path, trusted)
+
+        total = sum(item.size for item in install if not item.is_local)
+        with self.progress.task(f"fetching {len(install)} packages for {look.architecture}", total) as task:
+            each(one, install, self.workers)
+
+    def _file(self, url: str, sha256: str) -> Fetched:
+        """A package file outside all repositories."""
+        if "://" in url:
+            return self.fetch.fetch(url, digest=Digest(sha256) if sha256 else None, size=None)
+        path = os.path.join(self.root, url)
+        return Fetched(path=path, digest=Digest(sha256), size=os.path.getsize(path))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """Package repositories at one moment, and the base that packages are chosen for."""
+
+    architecture: str
+    engine: NativeEngine
+    reader: Reader
+    repositories: tuple[Repodata, ...]
+    keys: Mapping[str, Trusted]
+    installed: Installed
+    database: Database
+
+    @property
+    def locked(self) -> dict[str, LockedRepository]:
+        """The repositories as a lock holds them."""
+        return {
+            item.repository.name: LockedRepository(
+                url=item.url,
+                revision=item.repomd.revision,
+                repomd=item.digest,
+                keys=self.keys[item.repository.name].keys if item.repository.checks_packages else (),
+            )
+            for item in self.repositories
+        }
+
+    def ask(self, **words: Any) -> Mapping[str, Any]:
+        """What the solver answers; words that are left out ask for nothing."""
+        nothing = {"install": (), "files": {}, "remove": (), "upgrade": (), "upgrade_all": False}
+        nothing |= {"replaceable": (), "weak": False, "known": (), "newer": False}
+        title = f"choosing packages for {self.architecture}"
+        with self.engine.progress.task(title), Cached(cache=self.engine.cache).loading(self._primaries()) as loaded:
+            return process.ask(
+                {
+                    **nothing,
+                    **words,
+                    "architecture": self.architecture,
+                    "repositories": loaded,
+                    "database": {
+                        "kind": self.database.kind.value,
+                        "file": self.database.file,
+                        "log_file": self.database.log_file,
+                    },
+                },
+                lambda: {name: fetched.path for name, fetched in self._lists("filelists").items()},
+            )
+
+    def advisories(self) -> Iterator[Advisory]:
+        """All advisories of all repositories."""
+        for item in self.repositories:
+            fetched = self.reader.record(item, "updateinfo")
+            if fetched:
+                source = f"the advisories of {item.repository.name}"
+                with open(fetched.path, "rb") as file:
+                    yield from advisories(_unpacked(Decompressed(file).read, source), source)
+
+    def endangered(self) -> tuple[str, ...]:
+        """The base's packages that have an advisory for security, as NAME.ARCH."""
+        fixed = (nevra for item in self.advisories() if item.is_security for nevra in item.packages)
+        return tuple(sorted({f"{item.name}.{item.arch}" for item in fixed if self.installed.is_older(item)}))
+
+    def _primaries(self) -> Iterator[tuple[str, int, Fetched]]:
+        """The lists of packages, with the repositories' names and priorities."""
+        lists = self._lists("primary")
+        for item in self.repositories:
+            name = item.repository.name
+            yield name, item.repository.priority, lists[name]
+
+    def _lists(self, kind: str) -> dict[str, Fetched]:
+        """One list of every repository that has it."""
+        fetched = each(lambda item: self.reader.record(item, kind), self.repositories, self.engine.workers)
+        return {item.repository.name: found for item, found in zip(self.repositories, fetched, strict=True) if found}
+
+
+def _released(repositories: Sequence[PackageRepository], installed: Installed) -> tuple[PackageRepository, ...]:
+    """The repositories with the base's release in their URLs; the base is asked only when one of them needs it."""
+    if not any(item.needs_release for item in repositories):
+        return tuple(item.of_release("") for item in repositories)
+    release = installed.release
+    if not release:
+        logger.warning("the base has no system-release package: its package repositories are read at `%s`", _LATEST)
+    return tuple(item.of_release(release or _LATEST) for item in repositories)
+
+
+def _verify(keys: Mapping[str, Trusted], repository: PackageRepository, data: bytes, signature: bytes) -> None:
+    certificates = keys[repository.name].certificates
+    certificates.verify(data, signature, f"repomd.xml of the package repository {repository.name}")
+
+
+def _unpacked(read: Callable[[int], bytes], source: str) -> Iterator[bytes]:
+    try:
+        while piece := read(_PIECE):
+            yield piece
+    except Damaged as error:
+        raise RemoteFailed(f"{source} cannot be unpacked: {error}") from error

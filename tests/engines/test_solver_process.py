@@ -1,0 +1,96 @@
+"""The process that chooses packages is fenced off: whatever becomes of it, imagekit goes on and says so."""
+
+import os
+import signal
+
+import pytest
+
+from imagekit.engines.native.solver import process
+from imagekit.errors import BuildFailed
+from tests.support.packages import system
+from tests.support.packages.package import Package
+from tests.support.packages.repository import Repository
+
+
+@pytest.fixture
+def request_for(tmp_path):
+    """A request for packages out of a repository with one of them, which needs a path that only file lists know."""
+    repository = Repository((Package("one", requires=("/usr/share/thing",)), Package("two", files={})), compression="")
+    (tmp_path / "primary.xml").write_bytes(repository.metadata["primary"])
+    (tmp_path / "filelists.xml").write_bytes(repository.metadata["filelists"])
+    for path, node in system.database_files(system.installed()).items():
+        (tmp_path / os.path.basename(path)).write_bytes(node.data)
+    item = {"name": "r", "priority": 99, "primary": str(tmp_path / "primary.xml"), "solv": "", "write": ""}
+
+    def made(**changes):
+        return {
+            "architecture": "x86_64",
+            "repositories": [item],
+            "database": {"kind": "rpmdb.sqlite", "file": str(tmp_path / "rpmdb.sqlite"), "log_file": ""},
+            **{"install": ["one"], "files": {}, "remove": [], "upgrade": [], "upgrade_all": False},
+            **{"replaceable": [], "weak": False, "known": [], "newer": False},
+            **changes,
+        }
+
+    return made
+
+
+def _none():
+    raise AssertionError("no file lists are needed")
+
+
+def children() -> list[int]:
+    """The processes that this one has started."""
+    with open(f"/proc/self/task/{os.getpid()}/children", encoding="ascii") as file:
+        return [int(word) for word in file.read().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
+def test_a_crash_is_told_with_its_signal(request_for, number):
+    def crash():
+        (child,) = children()
+        os.kill(child, number)
+        return {}
+
+    with pytest.raises(BuildFailed, match=f"ended by {number.name}"):
+        process.ask(request_for(), crash)
+    assert not children()
+
+
+def test_an_error_of_its_own_is_told(request_for):
+    with pytest.raises(BuildFailed, match=r"ended with exit code 1: TypeError"):
+        process.ask(request_for(install=None), _none)
+
+
+def test_whoever_is_interrupted_leaves_no_process_behind(request_for):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        process.ask(request_for(), interrupted)
+    assert not children()
+
+
+def test_a_file_that_is_cut_off_is_told(request_for, tmp_path):
+    data = (tmp_path / "primary.xml").read_bytes()
+    (tmp_path / "primary.xml").write_bytes(data[: len(data) // 2])
+    answer = process.ask(request_for(install=["two"]), _none)
+    assert answer["unreadable"].startswith("r: ")
+
+
+def test_a_cached_form_that_is_damaged_is_told(request_for, tmp_path):
+    request = request_for(install=["two"])
+    item = request["repositories"][0]
+    first = process.ask({**request, "repositories": [{**item, "write": str(tmp_path / "r.solv")}]}, _none)
+    again = process.ask({**request, "repositories": [{**item, "solv": str(tmp_path / "r.solv")}]}, _none)
+    assert again == first
+    (tmp_path / "r.solv").write_bytes(b"SOLV" + bytes(range(256)))
+    answer = process.ask({**request, "repositories": [{**item, "solv": str(tmp_path / "r.solv")}]}, _none)
+    assert answer["unreadable"].startswith("r: ")
+
+
+def test_environment_and_folder_of_the_user_are_none_of_its_business(request_for, tmp_path, monkeypatch):
+    (tmp_path / "json.py").write_text("raise SystemExit('not this one')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert process.ask(request_for(install=["two"]), _none)["install"][0]["nevra"] == "two-1.0-1.x86_64"
