@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from imagekit import parallel
 from imagekit.errors import BuildFailed
 from imagekit.gather import dependencies
 from imagekit.gather.base import BaseReader
@@ -13,10 +14,12 @@ from imagekit.gather.inputs import Gathered, Gatherer
 from imagekit.gather.placed import At
 from imagekit.lock import Lock
 from imagekit.making import certificates
+from imagekit.oci.image import Image
 from imagekit.oci.ports import Cache, Source
 from imagekit.plan.parts import ImagePart
 from imagekit.progress import Progress
 from imagekit.project import Project
+from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Item
 from imagekit.spec.platform import PlatformSpec
 from imagekit.values import dataclass
@@ -49,17 +52,27 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
     )
     if build:
         _make(project, gatherer, around)
-    reader = BaseReader(cache=around.cache, progress=around.progress, source=around.source)
-    bundle = certificates(project.base)
-    found = []
     for spec in project.platforms:
-        locked = lock.at(spec.architecture.name)
         _check_installable(spec)
+    bundle = certificates(project.base)
+    bases = _bases(project, lock, around)
+    return tuple(
+        gatherer.gather(spec, lock.at(spec.architecture.name), image, layout, bundle)
+        for spec, (image, layout) in zip(project.platforms, bases, strict=True)
+    )
+
+
+def _bases(project: Project, lock: Lock, around: Surroundings) -> tuple[tuple[Image | None, BaseLayout], ...]:
+    """Each platform's base, side by side: where nothing is kept of it yet, each is a few questions to its registry."""
+    reader = BaseReader(cache=around.cache, progress=around.progress, source=around.source)
+
+    def read(spec: PlatformSpec) -> tuple[Image | None, BaseLayout]:
+        locked = lock.at(spec.architecture.name).base
         with At(project.base_place):
-            image = reader.image(locked.base, spec.architecture) if locked.base else None
-            layout = reader.layout(project.base, locked.base, image)
-        found.append(gatherer.gather(spec, locked, image, layout, bundle))
-    return tuple(found)
+            image = reader.image(locked, spec.architecture) if locked else None
+            return image, reader.layout(project.base, locked, image)
+
+    return parallel.each(read, project.platforms, len(project.platforms))
 
 
 def _check_installable(spec: PlatformSpec) -> None:
