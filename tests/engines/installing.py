@@ -65,7 +65,7 @@ def base(folder: Path, *more: Package, files: Mapping[str, bytes] | None = None)
     for path in (*found, *links):
         for cut in (number for number, letter in enumerate(path) if letter == "/"):
             directories.setdefault(path[:cut], Directory())
-    data = database.sqlite(packages, folder)
+    data = database.sqlite(packages)
     place = folder / "rpmdb.sqlite"
     place.write_bytes(data)
     return Facts(

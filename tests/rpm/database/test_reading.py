@@ -25,7 +25,7 @@ NEVRAS = [package.nevra for package in INSTALLED]
 @pytest.fixture
 def file(tmp_path) -> str:
     path = tmp_path / "it is 100%?#.sqlite"
-    path.write_bytes(database.sqlite(INSTALLED, tmp_path))
+    path.write_bytes(database.sqlite(INSTALLED))
     return str(path)
 
 
@@ -52,7 +52,7 @@ def test_every_package_with_its_number(file):
 
 def test_nothing_is_written_beside_it(file, tmp_path):
     list(sqlite.headers(file))
-    assert sorted(os.listdir(tmp_path)) == ["it is 100%?#.sqlite", "rpmdb.sqlite"]
+    assert sorted(os.listdir(tmp_path)) == ["it is 100%?#.sqlite"]
 
 
 def test_what_only_the_log_has(logged, tmp_path):

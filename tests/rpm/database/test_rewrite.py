@@ -47,7 +47,7 @@ TABLES = {**TEXTS, **BLOBS}
 
 @pytest.fixture
 def base(tmp_path) -> str:
-    (tmp_path / "base.sqlite").write_bytes(database.sqlite(INSTALLED, tmp_path))
+    (tmp_path / "base.sqlite").write_bytes(database.sqlite(INSTALLED))
     return str(tmp_path / "base.sqlite")
 
 

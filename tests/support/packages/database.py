@@ -38,14 +38,13 @@ def installed_header(package: Package) -> bytes:
     return headers.extended(header, added)
 
 
-def sqlite(packages: Iterable[Package], folder: Path) -> bytes:
-    """A database with these packages; `folder` is where it is written first."""
-    path = folder / "rpmdb.sqlite"
-    path.unlink(missing_ok=True)
-    connection = sqlite3.connect(path)
+def sqlite(packages: Iterable[Package]) -> bytes:
+    """A database with these packages."""
+    connection = sqlite3.connect(":memory:")
     _fill(connection, packages)
+    data = connection.serialize()
     connection.close()
-    return path.read_bytes()
+    return data
 
 
 def sqlite_with_log(written: Iterable[Package], logged: Iterable[Package], folder: Path) -> tuple[bytes, bytes]:
@@ -53,6 +52,7 @@ def sqlite_with_log(written: Iterable[Package], logged: Iterable[Package], folde
     path = folder / "logged.sqlite"
     path.unlink(missing_ok=True)
     connection = sqlite3.connect(path)
+    connection.execute("PRAGMA synchronous=OFF")  # nothing has to survive a power cut
     connection.execute("PRAGMA journal_mode=WAL")
     _fill(connection, written)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")

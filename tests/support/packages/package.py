@@ -6,7 +6,7 @@ import functools
 import hashlib
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from tests.support.packages import headers, payloads
@@ -160,6 +160,8 @@ class Package:
     lies: Mapping[int, tuple[int, headers.Value]] = field(default_factory=dict)
     #: Another archive than the files make, before it is compressed.
     archive: bytes | None = None
+    #: What becomes of the finished file; a package that is damaged, or made by nobody's tools.
+    damage: Callable[[Built], Built] | None = None
 
     @property
     def evr(self) -> str:
@@ -218,7 +220,8 @@ class Package:
             fields[1002] = (BINARY, self.signed_whole_by.sign(header + payload))
         signature = headers.MAGIC + headers.packed(fields, headers.SIGNATURES)
         signature += bytes(-len(signature) % 8)
-        return Built(lead=self._lead(), signature=signature, header=header, payload=payload)
+        built = Built(lead=self._lead(), signature=signature, header=header, payload=payload)
+        return self.damage(built) if self.damage else built
 
     def signature_fields(self) -> dict[int, tuple[int, headers.Value]]:
         """What an installed package's header keeps of its signature header."""

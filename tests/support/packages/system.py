@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -155,21 +156,28 @@ def with_database(
 
 def database_files(packages: tuple[Package, ...], kind: str = "sqlite") -> dict[str, Node]:
     """The database: `sqlite`, `logged` (the last package is in the write-ahead log alone) or `berkeley`."""
+    if kind == "berkeley":
+        return {database.BERKELEY: Node(database.berkeley(packages))}
+    if kind == "sqlite":
+        return {database.SQLITE: Node(database.sqlite(packages))}
     with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        if kind == "berkeley":
-            return {database.BERKELEY: Node(database.berkeley(packages))}
-        if kind == "logged":
-            data, log = database.sqlite_with_log(packages[:-1], packages[-1:], place)
-            return {
-                database.SQLITE: Node(data),
-                f"{database.SQLITE}-wal": Node(log),
-                f"{database.SQLITE}-shm": Node(b""),
-            }
-        return {database.SQLITE: Node(database.sqlite(packages, place))}
+        data, log = database.sqlite_with_log(packages[:-1], packages[-1:], Path(folder))
+    return {
+        database.SQLITE: Node(data),
+        f"{database.SQLITE}-wal": Node(log),
+        f"{database.SQLITE}-shm": Node(b""),
+    }
 
 
 def base(kind: str = "sqlite", packages: Mapping[str, Iterable[Package]] | None = None) -> StandIn:
     """A stand-in for AWS's base image with packages (by default `installed`) and a database of that kind."""
-    held = packages or {arch: installed(arch) for arch in OCI_ARCHES}
-    return StandIn.make("docker" if kind == "berkeley" else "oci", also=with_database(held, kind))
+    return _base(kind, packages) if packages else _usual(kind)
+
+
+@functools.cache
+def _usual(kind: str) -> StandIn:
+    return _base(kind, {arch: installed(arch) for arch in OCI_ARCHES})
+
+
+def _base(kind: str, packages: Mapping[str, Iterable[Package]]) -> StandIn:
+    return StandIn.make("docker" if kind == "berkeley" else "oci", also=with_database(packages, kind))
