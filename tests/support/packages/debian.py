@@ -101,9 +101,9 @@ def split(text: str) -> tuple[str, str, str]:
     return epoch or "0", version.replace("-", "+"), release
 
 
-def unpacked(folder: Path, arch: str) -> list[Deb]:
+def unpacked(folder: Path, arch: str, downloads: str = DOWNLOADS) -> list[Deb]:
     """All downloaded packages of rpm's architecture `arch`, unpacked side by side below `folder`."""
-    place = Path(need_file(f"{DOWNLOADS}/{DEBIAN_ARCHES[arch]}"))
+    place = Path(need_file(f"{downloads}/{DEBIAN_ARCHES[arch]}"))
     with ThreadPoolExecutor(2) as pool:
         debs = list(pool.map(lambda path: _unpack(path, folder), sorted(place.glob("*.deb"))))
     known = {deb.name for deb in debs} | {name for deb in debs for name, *_ in _relations(deb, "Provides")}

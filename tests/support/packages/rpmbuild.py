@@ -94,7 +94,7 @@ class Workshop:
         """Sign packages in place."""
         good(need("rpmsign"), "--addsign", *packages, settings=self.settings, seconds=600)
 
-    def index(self, packages: Iterable[Path], site: Path, arch: str, compression: str = "gz", guid: str = "") -> str:
+    def index(self, packages: Iterable[Path], site: Path, arch: str, compression: str = "gz") -> str:
         """A repository of them in the shape of Amazon Linux 2023 below `site`; its path there."""
         store, names = site / "al2023/blobstore", []
         for package in packages:
@@ -103,7 +103,7 @@ class Workshop:
             if not (store / name).exists():
                 os.link(package, store / name)
             names.append(name)
-        guid = hashlib.sha256(f"{guid}{compression}{names}".encode()).hexdigest()
+        guid = hashlib.sha256(f"{compression}{names}".encode()).hexdigest()
         root = site / f"al2023/core/guids/{guid}/{arch}"
         root.mkdir(parents=True)
         (self.folder / "list").write_text("\n".join(names))
@@ -114,5 +114,6 @@ class Workshop:
 
     def clean(self) -> None:
         """Take away what was only needed to build."""
-        for path in self.folder.glob("root-*"):
-            shutil.rmtree(path)
+        for pattern in ("root-*", "debs-*"):
+            for path in self.folder.glob(pattern):
+                shutil.rmtree(path)

@@ -70,12 +70,11 @@ class World:
         return run(need("rpm"), "--root", root, *words, settings=self.workshop.settings)
 
     def dnf(self, arch: str, root: Path, *words: str) -> Ran:
-        """Run dnf for a root file system, with the repository of an architecture and signatures checked."""
+        """Run dnf for a root file system, which it also keeps its own files in; signatures are checked."""
         file, key = self.workshop.folder / f"dnf-{arch}.conf", self.workshop.folder / "key.asc"
         key.write_bytes(self.workshop.key)
         file.write_text(
-            f"[main]\nreposdir=/nowhere\nvarsdir=/nowhere\npluginpath=/nowhere\ncachedir={self.workshop.folder}/{arch}\n"
-            f"keepcache=0\nlogdir={self.workshop.folder}/log\npersistdir={self.workshop.folder}/persist-{arch}\n"
+            f"[main]\nreposdir=/nowhere\nvarsdir=/nowhere\npluginpath=/nowhere\n"
             f"[core]\nname=core\nbaseurl=file://{self.site}{self.repositories[arch]}/\ngpgcheck=1\ngpgkey=file://{key}\n"
         )
         options = ("-c", file, f"--installroot={root}", "--releasever=1", f"--forcearch={arch}", "--assumeyes")
@@ -88,13 +87,14 @@ class World:
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[World]:
-    """Make it below a folder. Takes most of a minute."""
+def world(folder: Path, downloads: str = debian.DOWNLOADS) -> Iterator[World]:
+    """Make it below a folder, out of Debian's packages in another. Takes most of a minute."""
     with Workshop(folder) as workshop, ThreadPoolExecutor(2) as pool:
-        made = dict(zip(ARCHES, pool.map(lambda arch: _packages(workshop, arch), ARCHES), strict=True))
+        made = dict(zip(ARCHES, pool.map(lambda arch: _packages(workshop, arch, downloads), ARCHES), strict=True))
         offered = {arch: tuple(path for name, path in made[arch] if not name.startswith("base:")) for arch in ARCHES}
         for arch in ARCHES:
             workshop.sign(offered[arch])
+        workshop.clean()
         yield World(
             workshop,
             folder / "site",
@@ -104,9 +104,11 @@ def world(folder: Path) -> Iterator[World]:
         )
 
 
-def _packages(workshop: Workshop, arch: str) -> list[tuple[str, Path]]:
+def _packages(workshop: Workshop, arch: str, downloads: str) -> list[tuple[str, Path]]:
     """All packages with their names; those of `base.spec` have `base:` before them."""
-    debs = [deb for deb in debian.unpacked(workshop.folder / f"debs-{arch}", arch) if deb.name != "base-files"]
+    debs = [
+        deb for deb in debian.unpacked(workshop.folder / f"debs-{arch}", arch, downloads) if deb.name != "base-files"
+    ]
     made = [path for payload, held in _by_payload(debs).items() for path in workshop.repack(held, arch, payload)]
     made += workshop.build("edges", (_HERE / "edges.spec").read_text(), arch)
     base = workshop.build("base", (_HERE / "base.spec").read_text(), arch)
