@@ -6,7 +6,7 @@ from enum import Enum, IntEnum
 from typing import Final
 
 from imagekit.errors import BuildFailed
-from imagekit.rpm.header import Header, damaged
+from imagekit.rpm.header import Header
 from imagekit.rpm.tag import Tag
 from imagekit.values import dataclass
 
@@ -100,7 +100,7 @@ def dependencies(header: Header, kind: DependencyKind) -> tuple[Dependency, ...]
     senses = senses or (0,) * len(texts)
     versions = versions or ("",) * len(texts)
     if not len(texts) == len(senses) == len(versions):
-        raise damaged(header.source, f"{len(texts)} {kind.name.lower()}, {len(senses)} flags, {len(versions)} versions")
+        raise header.damaged(f"{len(texts)} {kind.name.lower()}, {len(senses)} flags, {len(versions)} versions")
     return tuple(
         Dependency(name=name, flags=sense, evr=evr) for name, sense, evr in zip(texts, senses, versions, strict=True)
     )

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from imagekit.errors import BuildFailed
 from imagekit.rpm.capabilities import encoded
-from imagekit.rpm.header import Header, damaged
+from imagekit.rpm.header import Header
 from imagekit.rpm.package import ALGORITHMS
 from imagekit.rpm.tag import Tag
 from imagekit.values import dataclass
@@ -214,4 +214,4 @@ class _Lists:
         return folder + name
 
     def _wrong(self, what: str) -> BuildFailed:
-        return damaged(self._header.source, what)
+        return self._header.damaged(what)

@@ -44,12 +44,13 @@ class Header:
     """A header whose entries all lie inside it. Values are read when they are asked for.
 
     `raw` is all of it without the magic bytes; `entries` its fields by tag, where the last one of a tag counts, as
-    for rpm, which appends what changes. `source` is what messages call it.
+    for rpm, which appends what changes. `source` is what messages call it, `hint` what they say to do.
     """
 
     raw: bytes
     entries: Mapping[int, Entry] = field(repr=False, compare=False)
     source: str = field(default="the header", compare=False)
+    hint: str = field(default="", repr=False, compare=False)
 
     @classmethod
     def from_bytes(cls, data: bytes, source: str = "the header") -> Self:
@@ -59,25 +60,25 @@ class Header:
         return cls.from_blob(data[len(MAGIC) :], source)
 
     @classmethod
-    def from_blob(cls, data: bytes, source: str = "the header") -> Self:
+    def from_blob(cls, data: bytes, source: str = "the header", hint: str = "") -> Self:
         """A header as databases hold it, without magic bytes. Raises BuildFailed for anything damaged."""
-        entries, size = sizes(data[:INTRO], source)
+        entries, size = sizes(data[:INTRO], source, hint)
         if len(data) != INTRO + entries * ENTRY + size:
-            raise damaged(source, f"it has {len(data):,} bytes and promises {INTRO + entries * ENTRY + size:,}")
+            raise damaged(source, f"it has {len(data):,} bytes and promises {INTRO + entries * ENTRY + size:,}", hint)
         index = memoryview(data)[INTRO : INTRO + entries * ENTRY]
         fields: dict[int, Entry] = {}
         for tag, kind, offset, count in _ENTRY.iter_unpack(index):
             width = _SIZES.get(kind)
             if width is None and kind not in _TEXTS and kind != _NULL:
-                raise damaged(source, f"tag {tag} is of the unknown type {kind}")
+                raise damaged(source, f"tag {tag} is of the unknown type {kind}", hint)
             # A string has at least its closing NUL.
             end = offset + count * (width or 1)
             if offset < 0 or end > size or not count:
-                raise damaged(source, f"tag {tag} lies outside its data")
+                raise damaged(source, f"tag {tag} lies outside its data", hint)
             if width and offset % width:
-                raise damaged(source, f"tag {tag} is not aligned")
+                raise damaged(source, f"tag {tag} is not aligned", hint)
             fields[tag] = Entry(kind, offset, count)
-        return cls(raw=data, entries=fields, source=source)
+        return cls(raw=data, entries=fields, source=source, hint=hint)
 
     def __contains__(self, tag: int) -> bool:
         return tag in self.entries
@@ -87,7 +88,7 @@ class Header:
         """The package's full name; a key in a database has no architecture. Raises BuildFailed where it has no name."""
         name, version, release = self.text(Tag.NAME), self.text(Tag.VERSION), self.text(Tag.RELEASE)
         if not (name and version and release):
-            raise damaged(self.source, "it lacks a name, a version or a release")
+            raise self.damaged("it lacks a name, a version or a release")
         epoch = self.integers(Tag.EPOCH)
         evr = Evr(epoch=epoch[0] if epoch else 0, version=version, release=release)
         return Nevra(name=name, evr=evr, arch=self.text(Tag.ARCH))
@@ -99,7 +100,7 @@ class Header:
             return ()
         code = _CODES.get(entry.type)
         if code is None:
-            raise damaged(self.source, f"tag {tag} holds no numbers")
+            raise self.damaged(f"tag {tag} holds no numbers")
         return unpack(f">{entry.size}{code}", self._data(entry.offset, entry.size * _SIZES[entry.type]))
 
     def integer(self, tag: int, default: int = 0) -> int:
@@ -116,7 +117,7 @@ class Header:
         if entry is None:
             return ()
         if entry.type not in _TEXTS:
-            raise damaged(self.source, f"tag {tag} holds no text")
+            raise self.damaged(f"tag {tag} holds no text")
         data = self.field(tag)
         return tuple(data[:-1].decode("utf-8", "surrogateescape").split("\0"))
 
@@ -131,7 +132,7 @@ class Header:
         if entry is None:
             return b""
         if entry.type != _BINARY:
-            raise damaged(self.source, f"tag {tag} holds no bytes")
+            raise self.damaged(f"tag {tag} holds no bytes")
         return self._data(entry.offset, entry.size)
 
     def field(self, tag: int) -> bytes:
@@ -141,13 +142,17 @@ class Header:
         if width or entry.type == _NULL:
             return self._data(entry.offset, entry.size * (width or 0))
         if entry.type == _STRING and entry.size != 1:
-            raise damaged(self.source, f"tag {tag} is one text and claims to be {entry.size}")
+            raise self.damaged(f"tag {tag} is one text and claims to be {entry.size}")
         start = end = self._start + entry.offset
         for _ in range(entry.size):
             end = self.raw.find(b"\0", end) + 1
             if not end:
-                raise damaged(self.source, f"tag {tag} ends outside its data")
+                raise self.damaged(f"tag {tag} ends outside its data")
         return self.raw[start:end]
+
+    def damaged(self, what: str) -> BuildFailed:
+        """The error for a header that contradicts itself."""
+        return damaged(self.source, what, self.hint)
 
     @property
     def _start(self) -> int:
@@ -158,16 +163,17 @@ class Header:
         return self.raw[start : start + size]
 
 
-def sizes(intro: bytes, source: str) -> tuple[int, int]:
+def sizes(intro: bytes, source: str, hint: str = "") -> tuple[int, int]:
     """How many entries and how many bytes of data a header promises; raises BuildFailed for too much or nothing."""
     if len(intro) < INTRO:
-        raise damaged(source, "it is cut off")
+        raise damaged(source, "it is cut off", hint)
     entries, size = int.from_bytes(intro[:4]), int.from_bytes(intro[4:])
     if not 0 < entries <= MAX_ENTRIES or size > MAX_DATA:
-        raise damaged(source, f"it claims {entries:,} entries and {size:,} bytes of data")
+        raise damaged(source, f"it claims {entries:,} entries and {size:,} bytes of data", hint)
     return entries, size
 
 
-def damaged(source: str, what: str) -> BuildFailed:
+def damaged(source: str, what: str, hint: str = "") -> BuildFailed:
     """The error for a package that is not what packages are."""
-    return BuildFailed(f"{source} is damaged: {what}", hint="get the package again, or look at it with `rpm -qip`")
+    hint = hint or "get the package again, or look at it with `rpm -qip`"
+    return BuildFailed(f"{source} is damaged: {what}", hint=hint)

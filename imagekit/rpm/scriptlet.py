@@ -7,7 +7,7 @@ from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from imagekit.rpm.dependency import Dependency, Sense
-from imagekit.rpm.header import Header, damaged
+from imagekit.rpm.header import Header
 from imagekit.rpm.tag import Tag
 from imagekit.values import dataclass
 
@@ -163,12 +163,12 @@ def _triggers(header: Header, family: _Family) -> Iterator[Scriptlet]:
     priorities = priorities or (DEFAULT_PRIORITY if family.priorities else 0,) * len(bodies)
     conditions = _conditions(header, family, len(bodies))
     if not len(bodies) == len(programs) == len(flags) == len(priorities):
-        raise damaged(header.source, f"its {family.bodies.name.lower()} have other numbers of programs or flags")
+        raise header.damaged(f"its {family.bodies.name.lower()} have other numbers of programs or flags")
     for index, body in enumerate(bodies):
         kinds = {dependency.flags & _TRIGGERS for dependency in conditions[index]}
         kind = family.kinds.get(kinds.pop()) if len(kinds) == 1 else None
         if kind is None:
-            raise damaged(header.source, f"nothing in it, or more than one thing, sets off its trigger {index}")
+            raise header.damaged(f"nothing in it, or more than one thing, sets off its trigger {index}")
         yield Scriptlet(
             kind=kind,
             program=(programs[index],),
@@ -184,7 +184,7 @@ def _conditions(header: Header, family: _Family, count: int) -> list[list[Depend
     names, senses = header.texts(family.names), header.integers(family.senses)
     indexes, versions = header.integers(family.indexes), header.texts(family.versions)
     if not len(names) == len(senses) == len(versions) == len(indexes) or max(indexes, default=-1) >= count:
-        raise damaged(header.source, f"its lists of {family.names.name.lower()} do not match")
+        raise header.damaged(f"its lists of {family.names.name.lower()} do not match")
     found: list[list[Dependency]] = [[] for _ in range(count)]
     for index, name, sense, version in zip(indexes, names, senses, versions, strict=True):
         found[index].append(Dependency(name=name, flags=sense, evr=version))

@@ -2,6 +2,7 @@
 
 import bz2
 import contextlib
+import functools
 import gzip
 import hashlib
 import io
@@ -43,6 +44,12 @@ del CONTENTS["var/log/app"]
 APP = package.Package("app", files=FILES)
 
 
+@functools.cache
+def app(compressor: str, *, large: bool = False) -> package.Built:
+    """The package above; made once each, because compressing takes a while."""
+    return replace(APP, compressor=compressor, large=large).built
+
+
 def opened(data: bytes, spool=io.BytesIO, **given):
     stream = io.BytesIO(data)
     return payload(Package.read(stream, "app.rpm"), stream, spool=spool, **given)
@@ -73,7 +80,7 @@ def small(*members: Member, **given) -> bytes:
 @pytest.mark.parametrize("large", [False, True], ids=["newc", "large"])
 @pytest.mark.parametrize("compressor", COMPRESSORS)
 def test_every_file_has_its_content(compressor, large):
-    found = unpacked(replace(APP, compressor=compressor, large=large).built.data)
+    found = unpacked(app(compressor, large=large).data)
     assert {path: data for path, data in found.items() if data is not None} == CONTENTS
     assert {path for path, data in found.items() if data is None} == {"usr/bin/app2", "usr/share/app"}
 
@@ -218,7 +225,7 @@ def test_zeros_may_follow_the_end():
 
 @pytest.mark.parametrize("compressor", COMPRESSORS)
 def test_a_stream_that_is_damaged_or_cut_off(compressor):
-    data = replace(APP, compressor=compressor).built
+    data = app(compressor)
     start = len(data.data) - len(data.payload)
     for bad in (data.data[: start + len(data.payload) // 2], data.data[: start + 1000] + b"\xff\0\xff\0" * 10_000):
         with pytest.raises(BuildFailed, match="payload is damaged"):
@@ -269,7 +276,7 @@ def test_archives_with_any_bytes_in_them(made, at, junk, removed):
 @pytest.mark.parametrize("compressor", COMPRESSORS)
 def test_rpm2cpio_reads_the_same(compressor, tmp_path):
     file = tmp_path / "app.rpm"
-    file.write_bytes(replace(APP, compressor=compressor).built.data)
+    file.write_bytes(app(compressor).data)
     archive = subprocess.run([need("rpm2cpio"), file], check=True, capture_output=True).stdout
     subprocess.run([need("cpio"), "-idm", "--quiet"], input=archive, cwd=tmp_path, check=True)
     for path, data in unpacked(file.read_bytes()).items():

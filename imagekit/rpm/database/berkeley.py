@@ -11,7 +11,7 @@ from struct import calcsize, unpack, unpack_from
 from typing import BinaryIO, Final
 
 from imagekit.errors import BuildFailed
-from imagekit.rpm.database.damage import unreadable
+from imagekit.rpm.database.damage import header, unreadable
 from imagekit.rpm.header import MAX_DATA, Header
 
 _MAGIC: Final = 0x00061561
@@ -31,7 +31,7 @@ def headers(file: BinaryIO, source: str = "the RPM database") -> Iterator[tuple[
     found = dict(database.records())
     # Under the number 0 is the number that the next package gets.
     for number in sorted(found.keys() - {0}):
-        yield number, Header.from_blob(database.value(found[number]), f"{source}: header {number}")
+        yield number, header(number, database.value(found[number]), source)
 
 
 class _Hash:

@@ -37,7 +37,7 @@ def rewrite(
     """Write the database at `source_path`, with these packages more and less, to `target_path`, a new file.
 
     `remove` are numbers of packages in it; `time`, in seconds, is when the new ones count as installed; `log` is the
-    content of the source's file that ends in `-wal`. Returns the numbers of the new packages by their full names.
+    content of the file beside it that ends in `-wal`. Returns the numbers of the new packages by their full names.
     Raises BuildFailed; what is at `target_path` is then to be thrown away.
     """
     import apsw

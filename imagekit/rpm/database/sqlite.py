@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from imagekit.rpm.database.damage import unreadable
+from imagekit.rpm.database.damage import header, unreadable
 from imagekit.rpm.database.log import merged
 from imagekit.rpm.header import MAX_DATA, Header
 
@@ -24,7 +24,7 @@ def headers(path: str, log: bytes = b"", source: str = "the RPM database") -> It
         for number, blob in connection.execute("SELECT hnum, blob FROM Packages ORDER BY hnum"):
             if not isinstance(number, int) or not isinstance(blob, bytes):
                 raise unreadable(source, "a package in it is none")
-            yield number, Header.from_blob(blob, f"{source}: header {number}")
+            yield number, header(number, blob, source)
 
 
 @contextmanager
