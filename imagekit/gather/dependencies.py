@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -54,7 +55,8 @@ def find(spec: PlatformSpec, language: Language, scratch: Path) -> Installation 
         source = paths.local(spec.root, item.source, item.place)
         for how in language.dependencies:
             if (source / how.manifest).is_file():
-                work = scratch / "dependencies" / spec.name / spec.architecture.name
+                # Its command runs there and is told where to install: relative, that would be below itself.
+                work = Path(os.path.abspath(scratch / "dependencies" / spec.name / spec.architecture.name))
                 return Installation(how=how, source=source, work=work, place=item.place)
     return None
 

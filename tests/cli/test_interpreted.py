@@ -176,6 +176,15 @@ def test_a_manifest_beside_the_code_brings_its_dependencies(bench):
     assert not (bench.folder / "vendor" / "arm64.lock").exists(), "the source tree is not written to"
 
 
+def test_what_installs_is_told_a_folder_that_is_the_same_wherever_it_runs(bench):
+    """It runs in a folder of its own: a path relative to the spec would lead elsewhere."""
+    composer(bench, 'mkdir -p vendor; [ "$IMAGEKIT_OUTPUT" = "$(pwd -P)/vendor" ]; echo $1 >"$IMAGEKIT_OUTPUT/$1.txt"')
+    bench.write("composer.lock", "{}")
+    bench.spec(**PHP)
+    image = bench.pushed("--platform", "arm64")["arm64"]
+    assert "var/task/vendor/install.txt" in files_below(image, "var/task")
+
+
 def test_dependencies_are_installed_again_only_when_what_names_them_changed(bench):
     composer(bench, "mkdir -p vendor; echo made >vendor/made")
     bench.spec(**PHP)

@@ -11,15 +11,26 @@ from tests.support.commandline import CommandLine
 
 MODELINE = "# yaml-language-server: $schema=.imagekit/schema.json"
 EXAMPLES = """\
-cpp        A C++ function in an empty image
-dotnet     A .NET function, compiled ahead of time, on Amazon Linux 2023
-go         A Go function on Amazon Linux 2023
-go-al2     A Go function on Amazon Linux 2, for those who cannot leave it yet
-graalvm    A Java function as a GraalVM native image, on Amazon Linux 2023
-hello      The smallest image: one static C program that answers every event with the event
-nodejs-19  A Node.js 19 function, a version that Lambda does not manage
-rust       A Rust function on Amazon Linux 2023
-swift      A Swift function on Amazon Linux 2023
+bash            A Bash function on Amazon Linux 2023: a script, and nothing to install
+bun             A Bun function on Amazon Linux 2023, in TypeScript
+cpp             A C++ function in an empty image
+deno            A Deno function on Amazon Linux 2023, in TypeScript
+dotnet          A .NET function, compiled ahead of time, on Amazon Linux 2023
+fortran         A Fortran program that reads an event and writes an answer, in an empty image
+go              A Go function on Amazon Linux 2023
+go-al2          A Go function on Amazon Linux 2, for those who cannot leave it yet
+graalvm         A Java function as a GraalVM native image, on Amazon Linux 2023
+graalvm-binary  A GraalVM native image that somebody else built, as a function
+hello           The smallest image: one static C program that answers every event with the event
+nodejs-19       A Node.js 19 function, a version that Lambda does not manage
+nodejs-native   A Node.js function with a module of native code
+nodejs-runtime  A Node.js runtime without code, for functions that come as zip files
+perl            A Perl function on Amazon Linux 2023, with a Perl of its own
+php-bref        A PHP function on Bref, out of Bref's images
+python-next     A Python function in a Python of your choice, with a native dependency
+rust            A Rust function on Amazon Linux 2023
+swift           A Swift function on Amazon Linux 2023
+zig             A Zig program that reads an event and writes an answer, in an empty image
 """
 NAMES = [line.split()[0] for line in EXAMPLES.splitlines()]
 

@@ -14,6 +14,8 @@ from tests.support.commands import good, run
 from tests.support.docker_registry import Bases, DockerRegistry, docker_registry
 from tests.support.emulator import emulators
 from tests.support.engine import Engine, engine
+from tests.support.examples import World
+from tests.support.registry import Registry
 from tests.support.tools import ARM64_SYSROOT, need, need_file, need_root
 
 __all__ = ["emulators"]
@@ -75,6 +77,17 @@ def bases(source: DockerRegistry, programs: dict[str, dict[str, bytes]]) -> Base
     for name, stand_in in made.items():
         stand_in.push(source.host, "lambda/provided", name)
     return Bases(source, made)
+
+
+@pytest.fixture(scope="session")
+def world(
+    source: DockerRegistry, programs: dict[str, dict[str, bytes]], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[World]:
+    """What stands in for all that the examples name: bases that programs of the C library run on, archives, images."""
+    with Registry() as files:
+        made = World(files, source, tmp_path_factory.mktemp("world"))
+        made.bases(programs)
+        yield made
 
 
 @pytest.fixture
