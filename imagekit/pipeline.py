@@ -35,7 +35,7 @@ from imagekit.plan.assemble import configured, image
 from imagekit.plan.layers import layers
 from imagekit.plan.parts import ArchivePart
 from imagekit.plan.plan import Plan
-from imagekit.plan.settings import settings
+from imagekit.plan.settings import settings, with_packages
 from imagekit.progress import Progress
 from imagekit.project import Project
 from imagekit.project import known as known_names
@@ -314,7 +314,9 @@ def _plan(work: Project, lock: Lock, number: int, gathered: Gathered) -> Plan:
         base_reference=locked.base.reference if locked.base else "",
         base=locked.base.manifest if locked.base else None,
         layers=layers(work.base, inputs, lock.making),
-        settings=settings(spec, work.base, config, locked.base, lock.created, work.spec.places),
+        settings=with_packages(
+            settings(spec, work.base, config, locked.base, lock.created, work.spec.places), inputs.packages
+        ),
     )
 
 

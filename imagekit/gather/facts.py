@@ -23,6 +23,7 @@ from imagekit.rootfs.whiteouts import MergedView, Place, descend
 from imagekit.values import dataclass
 
 _KIND: Final = "base-facts"
+_DATABASE: Final = "base-database"
 _PIECE: Final = 1 << 20
 #: Bytes of all files whose contents are facts; a real base has three million, most of them certificates.
 _MAX_CONTENTS: Final = 24 << 20
@@ -51,6 +52,16 @@ class FactsReader:
                 facts = self._read(layers, locked.reference)
             self.cache.keep(_KIND, key, facts.record)
         return facts
+
+    def database(self, locked: LockedImage, image: Image) -> str:
+        """The kind of a base's RPM database, empty where it has none; all facts are read only for the first time."""
+        key = str(locked.manifest)
+        kept = self.cache.record(_DATABASE, key)
+        if kept is None:
+            found = self.read(locked, image).database
+            kept = found.kind.value.encode() if found else b""
+            self.cache.keep(_DATABASE, key, kept)
+        return kept.decode()
 
     def _on_disk(self, facts: Facts) -> Facts | None:
         """With the places of the database's files; None when the cache no longer has them."""

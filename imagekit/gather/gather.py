@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from imagekit import parallel
-from imagekit.errors import BuildFailed
 from imagekit.gather import dependencies
 from imagekit.gather.base import BaseReader
+from imagekit.gather.facts import FactsReader
 from imagekit.gather.inputs import Gathered, Gatherer
 from imagekit.gather.placed import At
+from imagekit.gather.trust import Trust
 from imagekit.lock import Lock
-from imagekit.making import certificates
 from imagekit.oci.image import Image
 from imagekit.oci.ports import Cache, Source
 from imagekit.plan.parts import ImagePart
@@ -48,16 +48,15 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
         left_out=around.left_out,
         is_built=build,
         scratch=around.folder,
+        database=FactsReader(cache=around.cache, progress=around.progress, source=around.source).database,
         static_only=project.base.static_only,
+        trust=Trust.of(project),
     )
     if build:
         _make(project, gatherer, around)
-    for spec in project.platforms:
-        _check_installable(spec)
-    bundle = certificates(project.base)
     bases = _bases(project, lock, around)
     return tuple(
-        gatherer.gather(spec, lock.at(spec.architecture.name), image, layout, bundle)
+        gatherer.gather(spec, lock.at(spec.architecture.name), image, layout)
         for spec, (image, layout) in zip(project.platforms, bases, strict=True)
     )
 
@@ -73,15 +72,6 @@ def _bases(project: Project, lock: Lock, around: Surroundings) -> tuple[tuple[Im
             return image, reader.layout(project.base, locked, image)
 
     return parallel.each(read, project.platforms, len(project.platforms))
-
-
-def _check_installable(spec: PlatformSpec) -> None:
-    """Nothing that a spec asks for is silently left out of its image."""
-    if spec.packages.certificates:
-        raise BuildFailed(
-            "this imagekit cannot put `certificates` into an image yet",
-            hint="take them out of the spec, or install a newer imagekit",
-        )
 
 
 def image_items(

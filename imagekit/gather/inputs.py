@@ -12,10 +12,11 @@ from imagekit.errors import BuildFailed, ImagekitError, InvalidFile
 from imagekit.findings import Place
 from imagekit.gather import dependencies, paths, runtime_client
 from imagekit.gather.dependencies import Installation
-from imagekit.gather.packages import Packages
+from imagekit.gather.packages import Known, Packages
 from imagekit.gather.runtime_client import BOOTSTRAP
+from imagekit.gather.trust import Trust
 from imagekit.language import Language
-from imagekit.lock import LockedPlatform
+from imagekit.lock import LockedImage, LockedPlatform
 from imagekit.oci.digest import Digest
 from imagekit.oci.image import Image
 from imagekit.oci.ports import Cache
@@ -76,7 +77,7 @@ class Gatherer:
     """What gathering asks: the cache, the time (Unix, nanoseconds), and whether steps have made their files already.
 
     `left_out` are files that never get into an image: the spec, what it extends, its lock. `scratch` is the folder that
-    dependencies are installed in.
+    dependencies are installed in. `database` tells the kind of a base's RPM database.
     """
 
     cache: Cache
@@ -85,19 +86,20 @@ class Gatherer:
     left_out: frozenset[str]
     is_built: bool
     scratch: Path
+    database: Callable[[LockedImage, Image], str]
     static_only: bool = False
+    trust: Trust = field(default_factory=Trust)
     #: What was scanned for one platform is not scanned again for the next: nothing runs in between.
     scanned: dict[tuple[str, Patterns], Tree] = field(default_factory=dict)
 
-    def gather(
-        self, spec: PlatformSpec, locked: LockedPlatform, base: Image | None, layout: BaseLayout, certificates: bytes
-    ) -> Gathered:
+    def gather(self, spec: PlatformSpec, locked: LockedPlatform, base: Image | None, layout: BaseLayout) -> Gathered:
         """Look at all that the spec names on this disk; raises InvalidFile, or BuildFailed for what was built."""
         found: dict[FilesPart, OnDisk] = {}
         local: dict[Digest, str] = {}
         start = spec.bootstrap
         files, third_party = self._files(spec, found)
-        packages = Packages.of(spec, locked, base) if base else None
+        known = Known(authorities=self.trust.authorities, database=self.database)
+        packages = Packages.of(spec, locked, base, known) if base else None
         inputs = Inputs(
             base=base,
             layout=layout,
@@ -108,7 +110,7 @@ class Gatherer:
             dependencies=third_party,
             archives=tuple(self._archive(spec, item, locked, local) for item in spec.archives),
             images=tuple(_image(item, locked) for item in spec.files if isinstance(item, PlatformFromImage)),
-            certificates=certificates,
+            certificates=self.trust.bundle,
         )
         return Gathered(inputs=inputs, files=found, archives=local, packages=packages)
 

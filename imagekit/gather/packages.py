@@ -18,6 +18,7 @@ from imagekit.oci.image import Image
 from imagekit.oci.ports import Cache, Fetch, Source
 from imagekit.plan.parts import PackagesPart
 from imagekit.progress import Progress
+from imagekit.rootfs.authorities import Authority
 from imagekit.spec.platform import PlatformSpec
 from imagekit.spec.syntax import is_url
 from imagekit.values import dataclass
@@ -25,6 +26,14 @@ from imagekit.values import dataclass
 if TYPE_CHECKING:
     from imagekit.engines.native.install import Installation
     from imagekit.rpm.signature import Certificates
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What a change has to be told of a project and of a base: the user's own authorities, the kind of the database."""
+
+    authorities: tuple[Authority, ...]
+    database: Callable[[LockedImage, Image], str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,21 +46,25 @@ class Packages:
     image: Image
     root: str
     skipped: Mapping[str, str] = field(default_factory=dict)
+    authorities: tuple[Authority, ...] = ()
 
     @classmethod
-    def of(cls, spec: PlatformSpec, locked: LockedPlatform, image: Image) -> Self | None:
-        """The change for a platform; None where there is none."""
-        packages = locked.packages
-        if packages is None or locked.base is None or not (packages.install or packages.removed):
+    def of(cls, spec: PlatformSpec, locked: LockedPlatform, image: Image, known: Known) -> Self | None:
+        """The change for a platform, in which what is to be trusted counts; None where there is none."""
+        authorities = known.authorities
+        packages = locked.packages or LockedPackages()
+        if locked.base is None or not (packages.install or packages.removed or authorities):
             return None
         return cls(
             part=PackagesPart(
-                source=", ".join(packages.asked) or "what the base has",
+                source=", ".join((*packages.asked, *spec.packages.certificates)) or "what the base has",
                 base=locked.base.manifest,
                 install={item.nevra: item.digest for item in packages.install},
                 removed=tuple(sorted(packages.removed)),
                 slim=spec.packages.slim,
                 skipped=tuple(sorted(spec.packages.skipped)),
+                database=known.database(locked.base, image) if packages.install or packages.removed else "",
+                certificates=tuple(Digest.of(one.pem) for one in authorities),
                 place=_place(spec),
             ),
             locked=packages,
@@ -59,6 +72,7 @@ class Packages:
             image=image,
             root=spec.root,
             skipped=spec.packages.skipped,
+            authorities=authorities,
         )
 
 
@@ -94,6 +108,7 @@ class Installer:
                 workers=self.workers,
                 slim=packages.part.slim,
                 skipped=packages.skipped,
+                authorities=packages.authorities,
             )
         )
 

@@ -106,7 +106,8 @@ class EmbeddedPart:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PackagesPart:
     """Packages for the base with the manifest `base`, and those of its own that go; `skipped` are the packages whose
-    scriptlets are left out.
+    scriptlets are left out, `certificates` those that the image is to trust, `database` the file of
+    the base's RPM database, by which its kind is known.
     """
 
     source: str
@@ -115,6 +116,8 @@ class PackagesPart:
     removed: tuple[str, ...] = ()
     slim: bool = False
     skipped: tuple[str, ...] = ()
+    database: str = ""
+    certificates: tuple[Digest, ...] = ()
     place: Place | None = field(default=None, compare=False, repr=False)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -126,6 +129,8 @@ class PackagesPart:
             "remove": list(self.removed),
             "slim": self.slim,
             "skipped": list(self.skipped),
+            "database": self.database,
+            "certificates": [str(digest) for digest in self.certificates],
         }
 
 

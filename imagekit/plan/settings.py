@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from imagekit.base import Base
 from imagekit.errors import InvalidSpec
+from imagekit.facts import DatabaseKind
 from imagekit.findings import Place
 from imagekit.lock import LockedImage
 from imagekit.oci.config import Config
+from imagekit.plan.parts import PackagesPart
 from imagekit.plan.plan import Settings
 from imagekit.spec import placeholders
 from imagekit.spec.platform import PlatformSpec
 
 #: What the bootstrap of a function is called where there is no handler to name.
 _COMMAND: Final = "bootstrap"
+#: The label with the packages that are installed and not in the RPM database.
+_UNKNOWN: Final = "dev.imagekit.packages-not-in-database"
 
 
 def start_of(base: Base, config: Config | None) -> tuple[Mapping[str, str], tuple[str, ...], str]:
@@ -50,6 +55,14 @@ def settings(
         labels=labels,
         annotations={**labels, "org.opencontainers.image.created": created},
     )
+
+
+def with_packages(made: Settings, packages: PackagesPart | None) -> Settings:
+    """With a label that names the packages which the image's own rpm does not know; a manifest has no room for it."""
+    if packages is None or not packages.install or packages.database == DatabaseKind.SQLITE:
+        return made
+    label = {_UNKNOWN: " ".join(packages.install)}
+    return replace(made, labels={**made.labels, **label})
 
 
 def _standard(spec: PlatformSpec, locked: LockedImage | None) -> dict[str, str]:

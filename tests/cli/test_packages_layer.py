@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
+import ssl
 import tarfile
 
-from tests.support.bench import Bench
-from tests.support.packages import samples
-from tests.support.packages.signing import key
+import certifi
 
+from tests.support.bases import StandIn
+from tests.support.bench import PROVIDED, Bench, put
+from tests.support.packages import samples, system
+from tests.support.packages.bench import TRUSTED, furnish
+from tests.support.packages.signing import key
+from tests.support.programs import X86_64, elf
+
+#: One of the web's authorities; any certificate will do.
+PEM = ssl.DER_cert_to_PEM_cert(
+    ssl.create_default_context(cafile=certifi.where()).get_ca_certs(binary_form=True)[0]
+).encode()
 RPM_ARCHES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
@@ -57,3 +67,116 @@ def test_packages_are_a_layer_of_their_own_right_above_the_base(amazon: Bench):
         assert picture.config["history"][-2]["created_by"] == "imagekit packages: jq, oniguruma"
     again = amazon.pushed("--frozen")
     assert {a: p.digest for a, p in again.items()} == {a: p.digest for a, p in pictures.items()}
+
+
+def test_a_package_by_its_name_alone(amazon: Bench):
+    amazon.spec(packages=["jq"], repositories=TRUSTED)
+    pictures = amazon.pushed()
+    for architecture, picture in pictures.items():
+        assert picture.read(-2, "usr/bin/jq") == b"jq of " + RPM_ARCHES[architecture].encode()
+        assert "usr/lib64/libonig.so.5" in picture.layer(-2)
+
+
+def test_what_is_removed_and_swapped_is_a_whiteout(amazon: Bench):
+    amazon.spec(packages=["curl"], repositories=TRUSTED, architectures=["arm64"])
+    picture = amazon.pushed()["arm64"]
+    assert picture.read(-2, "usr/bin/curl") == b"curl, the large one"
+    assert files(picture.layer(-2)) == [
+        "usr/bin/curl",
+        "usr/lib64/libcurl.so.4",
+        "usr/share/doc/.wh.curl-minimal",
+        "var/lib/rpm/rpmdb.sqlite",
+    ]
+
+
+def test_a_scriptlet_that_is_not_known_stops_the_build_unless_it_is_skipped(amazon: Bench):
+    amazon.spec(packages=["strange"], repositories=TRUSTED)
+    outcome = amazon.run("build")
+    assert outcome.code == 3
+    assert "error: the %post scriptlet of strange-1.0-1.amzn2023." in outcome.err
+    assert "    /usr/bin/strange --register" in outcome.err
+    assert "scriptlets: {strange: {skip: REASON}}" in outcome.err
+    assert not (amazon.folder / ".imagekit" / "app" / "index.json").exists()
+    amazon.spec(packages=["strange"], repositories=TRUSTED, scriptlets={"strange": {"skip": "nobody asks"}})
+    amazon.run("build").ok()
+
+
+def test_layers_above_meet_the_names_of_packages(amazon: Bench):
+    amazon.write("data/file", b"x")
+    spec = {"packages": ["php8.4-cli"], "repositories": TRUSTED, "architectures": ["x86_64"]}
+    amazon.spec(**spec, files=[{"source": "data", "target": "/usr/bin/php8.4"}])
+    outcome = amazon.run("build")
+    assert outcome.code == 3
+    assert "'/usr/bin/php8.4'" in outcome.err
+    amazon.spec(**spec, files=[{"source": "data", "target": "/etc/php.d"}])
+    assert "etc/php.d/file" in amazon.pushed()["x86_64"].layer(-2)
+
+
+def test_a_build_that_changes_nothing_reads_no_packages(amazon: Bench):
+    amazon.spec(packages=["jq"], repositories=TRUSTED)
+    first = amazon.run("build").ok()
+    before = len(amazon.registry.requests)
+    packages = list((amazon.folder.parent / "cache").rglob("*"))
+    again = amazon.run("build").ok()
+    assert again.out == first.out
+    assert len(amazon.registry.requests) == before
+    assert list((amazon.folder.parent / "cache").rglob("*")) == packages
+
+
+def test_names_that_the_cache_lost_are_had_again(amazon: Bench):
+    amazon.write("data/file", b"x")
+    amazon.spec(packages=["jq"], repositories=TRUSTED)
+    amazon.run("build").ok()
+    lost = [path for path in (amazon.folder.parent / "cache").rglob("*layer-names*/**/*") if path.is_file()]
+    assert len(lost) == 2
+    for path in lost:
+        path.unlink()
+    amazon.spec(packages=["jq"], repositories=TRUSTED, files=[{"source": "data", "target": "/opt"}])
+    amazon.run("build").ok()
+
+
+def test_a_database_that_cannot_be_written_is_warned_of_and_labelled(bench: Bench):
+    furnish(bench, kind="berkeley")
+    bench.spec(packages=["jq"], repositories=TRUSTED, architectures=["x86_64"])
+    outcome = bench.run("build", "--push", "--to", bench.repository(), "--json").ok()
+    assert "RPM database /var/lib/rpm/Packages does not know them" in outcome.err
+    picture = bench.pushed()["x86_64"]
+    label = picture.config["config"]["Labels"]["dev.imagekit.packages-not-in-database"]
+    assert "jq-1.7.1-49.amzn2023.x86_64" in label
+    assert "var/lib/rpm/Packages" not in picture.layer(-2)
+
+
+def test_certificates_are_trusted_with_packages_and_without(amazon: Bench):
+    amazon.write("keys/corp.pem", PEM)
+    bundle = "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem"
+    more = {oci: {bundle: b"# what was there\n"} for oci in system.OCI_ARCHES.values()}
+    held = {arch: system.installed(arch) for arch in system.OCI_ARCHES}
+    put(amazon.registry, StandIn.make("oci", also=system.with_database(held, "sqlite", **more)), PROVIDED, "al2023")
+    for packages in ([], ["jq"]):
+        amazon.spec(packages=packages, repositories=TRUSTED, certificates=["keys/corp.pem"])
+        layer = amazon.pushed()["arm64"]
+        made = layer.read(-2, bundle)
+        assert made.startswith(b"# what was there\n# keys/corp.pem\n-----BEGIN CERTIFICATE-----\n")
+        anchors = [name for name in layer.layer(-2) if name.startswith("etc/pki/ca-trust/source/anchors/corp.pem-")]
+        assert len(anchors) == 1
+        assert ("usr/bin/jq" in layer.layer(-2)) is bool(packages)
+        assert ("var/lib/rpm/rpmdb.sqlite" in layer.layer(-2)) is bool(packages)
+
+
+def test_certificates_are_in_the_bundle_of_an_empty_image(bench: Bench):
+    bench.write("corp.pem", PEM)
+    bench.write("bootstrap", elf(X86_64))
+    bench.spec(os="scratch", architectures=["x86_64"], certificates=["corp.pem"])
+    made = bench.pushed()["x86_64"].read(0, "etc/ssl/certs/ca-certificates.crt")
+    assert made.count(b"BEGIN CERTIFICATE") > 50
+    # This one is among the web's own, and stands there once.
+    assert made.count(PEM.splitlines()[1]) == 1
+
+
+def test_a_file_without_a_certificate_is_told_with_its_place(amazon: Bench):
+    amazon.write("corp.pem", b"nothing")
+    amazon.spec(certificates=["corp.pem"])
+    outcome = amazon.run("build")
+    assert outcome.code == 2
+    assert "corp.pem holds no certificate" in outcome.err
+    assert "runtime.yaml:" in outcome.err

@@ -16,6 +16,7 @@ from imagekit.engines.native.slim import is_needed
 from imagekit.errors import BuildFailed
 from imagekit.facts import DatabaseKind, Facts
 from imagekit.lock_packages import LockedPackage
+from imagekit.rootfs.authorities import Authority, trusted
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rpm.database.installed import Addition
@@ -43,6 +44,7 @@ class Change:
     workers: int
     slim: bool = False
     skipped: Mapping[str, str] = field(default_factory=dict)
+    authorities: tuple[Authority, ...] = ()
 
 
 class Installation:
@@ -62,6 +64,10 @@ class Installation:
         self._carry_out()
         self._owners = Owners(self._outcome.accounts, change.warn)
         self._generated = self._outcome.entries(self._owners)
+        if change.authorities:
+            known = {path: file.content for path, file in change.facts.files.items()}
+            for path, data in trusted(known, change.authorities).items():
+                self._generated[path] = Entry(path=path, mode=self._mode_of(path), size=len(data)), data
 
     @property
     def findings(self) -> Mapping[str, tuple[str, ...]]:
@@ -87,7 +93,7 @@ class Installation:
         for _, (entry, data) in sorted(self._generated.items()):
             yield entry, data if entry.kind is Kind.FILE else None
         database = self._change.facts.database
-        if database and database.kind is DatabaseKind.SQLITE:
+        if database and database.kind is DatabaseKind.SQLITE and (self._packages or self._leaving):
             left_out = self._placement.left_out
             add = [Addition(package=one.package, left_out=left_out.get(one.nevra, ())) for one in self._packages]
             yield from rewritten(database, add, self._leaving.keys())
@@ -101,7 +107,7 @@ class Installation:
         paths = outgoing.gone(self._change.facts.layout, ways, leaving, staying, arriving)
         others = {ways.place_of(path) for path in self._outcome.alternatives.gone()} - arriving
         database = self._change.facts.database
-        if database and database.kind is DatabaseKind.SQLITE:
+        if database and database.kind is DatabaseKind.SQLITE and (self._packages or self._leaving):
             others |= {f"{database.path}{ending}" for ending in BESIDE}
         return tuple(sorted({*paths, *(path for path in others if base_kind(self._change.facts, path))}))
 
@@ -111,9 +117,16 @@ class Installation:
             yield self._owners.entry(placed)
         yield from (entry for entry, _ in self._generated.values())
 
+    def _mode_of(self, path: str) -> int:
+        """That of a file of the base which is written anew."""
+        known = self._change.facts.files.get(path)
+        return known.mode if known else 0o644
+
     def _say_of_database(self) -> None:
         """What rpm in the image will know of the packages is not silently less than what is there."""
         database = self._change.facts.database
+        if not self._packages and not self._leaving:
+            return
         if database is None:
             self._change.warn("the base has no RPM database; the packages are installed, and no program will list them")
         elif database.kind is DatabaseKind.BERKELEY:

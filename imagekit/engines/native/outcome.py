@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 
 from imagekit.engines.native.accounts import Accounts
@@ -99,7 +99,7 @@ class Outcome:
             entry = owners.given(entry, self._owners[entry.path].user, self._owners[entry.path].group)
         return entry
 
-    def entries(self, owners: Owners) -> Mapping[str, tuple[Entry, bytes]]:
+    def entries(self, owners: Owners) -> dict[str, tuple[Entry, bytes]]:
         """What no package brings, by place."""
         found: dict[str, tuple[Entry, bytes]] = {}
         for place, made in self._made.items():
