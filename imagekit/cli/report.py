@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -25,10 +27,20 @@ def show_error(error: ImagekitError, console: Console, environment: Mapping[str,
     """What was found, then what happened, where, and what to do."""
     found = error.findings if isinstance(error, FindingsError) else ()
     show_findings(found, console, environment)
-    console.say(f"error: {error.message}", word="error:", colour=RED)
+    message = _from_here(error.message)
+    console.say(f"error: {message}", word="error:", colour=RED)
     if error.place:
         console.say(f"  at {error.place}")
     if error.hint:
-        console.say(f"  hint: {error.hint}", word="hint:", colour=CYAN)
+        console.say(f"  hint: {_from_here(error.hint)}", word="hint:", colour=CYAN)
     if github.is_on(environment) and not found:
-        console.say(github.command("error", error.message, place=error.place, environment=environment))
+        console.say(github.command("error", message, place=error.place, environment=environment))
+
+
+def _from_here(text: str) -> str:
+    """The text with paths below the current folder as they are seen from there."""
+    try:
+        folder = os.getcwd()
+    except OSError:
+        return text
+    return text if folder == "/" else re.sub(rf"(?<![\w./~-]){re.escape(folder)}/(?=\S)", "", text)

@@ -43,6 +43,16 @@ def test_an_error_says_what_where_and_what_to_do(told):
     assert told(error) == (3, "error: the step failed\n  at runtime.yaml:3:5\n  hint: look there\n")
 
 
+def test_paths_are_told_as_they_are_seen_from_here(told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = errors.InvalidFile(
+        f"{tmp_path}/a/b: no folder, and oci:{tmp_path}/c in {tmp_path} neither; /x{tmp_path}/d and {tmp_path}e/f are",
+        hint=f"remove '{tmp_path}/a'",
+    )
+    message = f"a/b: no folder, and oci:c in {tmp_path} neither; /x{tmp_path}/d and {tmp_path}e/f are"
+    assert told(error) == (2, f"error: {message}\n  hint: remove 'a'\n")
+
+
 def test_findings_come_first_in_their_order_each_with_line_caret_and_hint(told):
     found = (finding(9, severity=Severity.WARNING), finding(2, hint="did you mean `language`?"))
     code, text = told(errors.InvalidSpec(found))

@@ -26,8 +26,7 @@ def test_what_imagekit_keeps_is_no_place_for_an_output(bench, kind, place):
     bench.run("build").ok()
     (bench.folder / "link").symlink_to(".imagekit")
     message, hint = refused(bench, f"{kind}:{place}")
-    own = bench.folder / ".imagekit"
-    assert message == f"error: --output {kind}:{place}: {own} is where imagekit keeps what it builds"
+    assert message == f"error: --output {kind}:{place}: .imagekit is where imagekit keeps what it builds"
     assert hint == "  hint: name a place outside of it"
 
 
@@ -70,7 +69,7 @@ def test_only_a_file_that_is_an_archive_is_overwritten(bench):
 def test_an_archive_goes_into_a_folder_that_is_there(bench):
     bench.spec()
     message, hint = refused(bench, "oci-archive:out/image.tar")
-    assert message == f"error: {bench.folder}/out is no folder: no archive can be written there"
+    assert message == "error: out is no folder: no archive can be written there"
     assert hint == "  hint: make it, or name another"
     assert not (bench.folder / "out").exists()
 

@@ -176,7 +176,7 @@ def test_init_says_what_is_in_the_way_of_the_folder(imagekit, folder, directory)
     ended = imagekit("init", "go", "--directory", directory)
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (
-        f"error: {folder / directory.removesuffix('/below')} is no folder\n"
+        f"error: {directory.removesuffix('/below')} is no folder\n"
         "  hint: name a folder, or a new one, with --directory\n"
     )
     assert sorted(os.listdir(folder)) == ["file", "nowhere"]

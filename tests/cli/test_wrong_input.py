@@ -265,13 +265,13 @@ def whiteout(bench: Bench) -> None:
 PATHS = {
     missing: "source: No such file or directory|paths are relative to {folder}; correct it, or set `root`",
     outside: "source leads to /etc, outside {folder}|set `root` to a folder that holds both, such as `root: ..`",
-    link: "{folder}/source/link leads to {root}/elsewhere, which is outside {folder}|"
+    link: "source/link leads to {root}/elsewhere, which is outside {folder}|"
     "set `root` to a folder that holds both, or copy the file; an image cannot see your disk",
     dangling: "source: No such file or directory|paths are relative to {folder}; correct it, or set `root`",
     listens: "source is neither a file nor a folder|name one; an image holds no devices, pipes and sockets",
-    listens_inside: "{folder}/source/socket is a device, a pipe or a socket; "
+    listens_inside: "source/socket is a device, a pipe or a socket; "
     "an image holds files, directories and symlinks|exclude it",
-    whiteout: "'{folder}/source/.wh.etc': the path has a name that begins with .wh., "
+    whiteout: "'source/.wh.etc': the path has a name that begins with .wh., "
     "which would remove a file of the image|rename it, or exclude it",
 }
 
@@ -353,7 +353,7 @@ def test_a_file_that_cannot_be_read(bench, path):
 def test_a_root_that_is_no_folder_is_blamed_itself(bench):
     for root, what in (
         ("../nowhere", "{root}/nowhere, which does not exist"),
-        ("bootstrap", "{folder}/bootstrap, whi"),
+        ("bootstrap", "bootstrap, whi"),
     ):
         bench.spec(root=root)
         for command in ("build", "lock", "plan"):
