@@ -314,38 +314,6 @@ def _unlocked(locked: LockedPlatform, request: PlatformRequest) -> Iterator[str]
         yield f"{where}: no packages are locked"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
-    """One name that stands for other bytes now than the lock says."""
-
-    architecture: str
-    name: str
-    locked: str
-    now: str
-
-    def to_mapping(self) -> dict[str, str]:
-        """For machines."""
-        return {"architecture": self.architecture, "name": self.name, "locked": self.locked, "now": self.now}
-
-
-def changes(lock: Lock, fresh: Lock) -> tuple[Change, ...]:
-    """What is outdated: names in both locks with different bytes."""
-    return tuple(
-        Change(architecture=new.architecture, name=name, locked=old, now=now)
-        for new in fresh.platforms
-        if (known := lock.platform(new.architecture))
-        for name, now in _bytes_of(new).items()
-        if (old := _bytes_of(known).get(name)) and old != now
-    )
-
-
-def _bytes_of(platform: LockedPlatform) -> dict[str, str]:
-    """The digest behind each name."""
-    images = [image for image in (platform.base, *platform.images.values()) if image]
-    found = {image.reference: str(image.index or image.manifest) for image in images}
-    return found | {url: str(archive.digest) for url, archive in platform.archives.items()}
-
-
 def _text(value: object) -> str:
     """A text that is one already; raises _Unfit."""
     if not isinstance(value, str):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
 from enum import StrEnum
 from typing import Any, Final, Self
@@ -169,6 +169,20 @@ class LockedPackages:
             "remove": {nevra: reason.to_mapping() for nevra, reason in self.removed.items()},
             "repositories": {name: item.to_mapping() for name, item in self.repositories.items()},
         }
+
+    def way_to(self, name: str) -> tuple[LockedPackage, ...]:
+        """A package and those that it is there for, up to what the spec asks for; empty when it is not locked."""
+        way: list[LockedPackage] = []
+        item = self.package(name)
+        while item and item not in way:
+            way.append(item)
+            item = self.package(item.because.of) if item.because.of else None
+        return tuple(way)
+
+    def with_what_came_along(self, names: Collection[str]) -> frozenset[str]:
+        """The names of packages, and of all that are there for them."""
+        wanted = {item.name for name in names if (item := self.package(name))}
+        return frozenset(item.name for item in self.install if wanted & {one.name for one in self.way_to(item.nevra)})
 
     def package(self, name: str) -> LockedPackage | None:
         """The package with this name or full name."""

@@ -24,7 +24,8 @@ from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
 from imagekit.gather.packages import Installer
 from imagekit.keep import Built, below, folder_of, ignore, keep, opener, parcel
-from imagekit.lock import Lock, Making, Request, differences
+from imagekit.lock import Lock, LockedImage, Making, PlatformRequest, differences
+from imagekit.lock_changes import check_locked
 from imagekit.lockfile import LockFile, Use
 from imagekit.making import codec, created, making
 from imagekit.oci.config import Config
@@ -45,6 +46,8 @@ from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from imagekit.execute.image import LocalImage
+    from imagekit.lock_packages import LockedPackages
+    from imagekit.news import News
     from imagekit.resolve_packages import PackageResolver
 
 
@@ -111,7 +114,7 @@ def resolve(session: Session, work: Project, use: Use, compression: str | None =
         for spec in work.platforms:
             usable.at(spec.architecture.name)
         return usable
-    lock = _resolved(session, work, request, wanted, known)
+    lock = _resolved(session, work, wanted, known, fetches=write)
     why = f": {'; '.join(differences(known, request, wanted))}" if known else ""
     if write:
         file.write(lock)
@@ -121,13 +124,22 @@ def resolve(session: Session, work: Project, use: Use, compression: str | None =
     return lock
 
 
-def upgrade(session: Session, work: Project, compression: str | None = None) -> Lock:
-    """A lock with everything resolved anew, written beside the spec unless it says the same as the old one."""
+def upgrade(
+    session: Session, work: Project, compression: str | None = None, names: Sequence[str] = (), *, write: bool = True
+) -> Lock:
+    """A lock with everything resolved anew, or these packages alone; written beside the spec unless it says the same.
+
+    Raises UsageError for a package that is not locked.
+    """
     file = lock_file(work)
-    known, lock = file.read(), fresh(session, work, compression)
+    known = file.read()
+    check_locked(known, names)
+    wanted = making(work, compression, known)
+    lock = _resolved(session, work, wanted, known if names else None, names, fetches=write)
     if known and known.says_the_same_as(lock):
         return known
-    file.write(lock)
+    if write:
+        file.write(lock)
     return lock
 
 
@@ -137,9 +149,26 @@ def lock_file(work: Project) -> LockFile:
 
 
 def fresh(session: Session, work: Project, compression: str | None = None) -> Lock:
-    """What a lock would hold if it were made now; nothing is written."""
+    """What a lock would hold if it were made now; nothing is written, and no package is fetched."""
     wanted = making(work, compression, lock_file(work).read())
-    return _resolved(session, work, work.request(package_files.sha256), wanted, None)
+    return _resolved(session, work, wanted, None, fetches=False)
+
+
+def news(session: Session, work: Project, known: Lock, now: Lock, *, all_bases: bool = False) -> tuple[News, ...]:
+    """Newer versions of packages, with their advisories: of those locked, and of those that the base has.
+
+    A base is looked at where the spec asks for packages, or with `all_bases`.
+    """
+    from imagekit.resolve_packages import platform_news
+
+    requests = work.request(package_files.sha256, everywhere=all_bases)
+    resolver = _packages(session, work)
+    return tuple(
+        item
+        for request in requests.platforms
+        if request.packages and (locked := known.platform(request.architecture))
+        for item in platform_news(resolver, request, locked, now.at(request.architecture))
+    )
 
 
 def make(
@@ -327,17 +356,25 @@ def _fetched(places: Places, part: ArchivePart) -> str:
     return fetched(places.fetch, part.source, digest=part.digest, size=part.size).path
 
 
-def _resolved(session: Session, work: Project, request: Request, wanted: Making, known: Lock | None) -> Lock:
+def _resolved(
+    session: Session,
+    work: Project,
+    wanted: Making,
+    known: Lock | None,
+    free: Sequence[str] = (),
+    *,
+    fetches: bool = True,
+) -> Lock:
     """A new lock. Only here SOURCE_DATE_EPOCH is read: what was locked has its time already."""
     from imagekit.resolve import Resolver
 
-    places = session.places.below(work.spec.root)
+    request, places = work.request(package_files.sha256), session.places.below(work.spec.root)
     time = created(session.environment, session.now())
-    resolver = Resolver(
-        source=places.source,
-        fetch=places.fetch,
-        packages=lambda asked, base, known: _packages(session, work)(asked, base, known),  # noqa: PLW0108  # imported late
-    )
+
+    def packages(asked: PlatformRequest, base: LockedImage, known: LockedPackages | None) -> LockedPackages:
+        return replace(_packages(session, work), free=tuple(free), fetches=fetches)(asked, base, known)
+
+    resolver = Resolver(source=places.source, fetch=places.fetch, packages=packages)
     lock = resolver.lock(request, wanted, known=known, created=time, version=__version__)
     if any(item.packages for item in request.platforms):
         from imagekit.resolve_packages import warn_of_skew

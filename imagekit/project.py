@@ -75,8 +75,10 @@ class Project:
             return self
         return replace(self, platforms=tuple(item for item in self.platforms if item.architecture in architectures))
 
-    def request(self, digest: Callable[[str, Place | None], str]) -> Request:
+    def request(self, digest: Callable[[str, Place | None], str], *, everywhere: bool = False) -> Request:
         """What has to be resolved, for all platforms of the spec; `digest` gives the sha256 of a local package file.
+
+        With `everywhere` package repositories are part of it also where the spec asks for no packages.
 
         Raises InvalidFile for a `root` that is no folder, and for a local image or package outside it.
         """
@@ -85,7 +87,13 @@ class Project:
         root.check(self.spec.root, self.spec.places.get("root"))
         for platform in everything:
             self._check_images(platform)
-        return Request(platforms=tuple(_request(item, self.base, digest) for item in everything))
+        requests = [_request(item, self.base, digest) for item in everything]
+        if everywhere and self.base.repositories:
+            requests = [
+                replace(one, packages=_packages(item, self.base, digest))
+                for one, item in zip(requests, everything, strict=True)
+            ]
+        return Request(platforms=tuple(requests))
 
     @property
     def base_place(self) -> Place | None:

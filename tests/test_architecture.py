@@ -20,7 +20,8 @@ RINGS = (
     {"resolve", "resolve_packages", "lockfile", "gather", "build", "ahead", "deliver", "execute"},
     {"making"},
     {"engines", "store", "emulator", "checks", "images", "look"},
-    {"plan", "facts", "sbom", "project"},
+    {"plan", "facts", "sbom", "project", "news"},
+    {"lock_changes"},
     {"lock", "lock_packages"},
     {"base", "language", "client"},
     {"datafile", "packages"},
@@ -49,7 +50,7 @@ RESERVED = {
     "subprocess": {"gather", "store.auth", "store.helpers", "store.credentials", "emulator", "engines", "client.build"},
 }
 #: Rings that read only what they are given: no process, no connection, and no look at the machine.
-PURE = {"oci", "rpm", "spec", "packages", "lock", "lock_packages", "plan", "facts", "sbom"}
+PURE = {"oci", "rpm", "spec", "packages", "lock", "lock_packages", "lock_changes", "news", "plan", "facts", "sbom"}
 IMPURE_MODULES = {"subprocess", "socket", "ssl", "urllib3", "http", "requests", "docker", "boto3", "shutil", "tempfile"}
 PRINTS = {"cli", "__main__"}
 #: Names of languages that mean something else too: how a file is opened, a shell to complete in, what imagekit runs on.

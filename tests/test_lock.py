@@ -19,10 +19,10 @@ from imagekit.lock import (
     Making,
     PlatformRequest,
     Request,
-    changes,
     differences,
     missing,
 )
+from imagekit.lock_changes import changes
 from imagekit.oci.digest import Digest
 
 ONE, TWO, THREE = (Digest.of(text) for text in (b"one", b"two", b"three"))

@@ -3,45 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from imagekit.cli import options
 from imagekit.cli.frame import command, option, pass_session
 from imagekit.cli.session import Session, write, write_json
 from imagekit.errors import StaleLock
+from imagekit.news import SEVERITIES
+
+if TYPE_CHECKING:
+    from imagekit.lock_changes import Change
+    from imagekit.news import News
 
 
 @command("outdated")
 @options.specs
 @option("--exit-code", is_flag=True, help="Exit with 1 when something is outdated.")
+@option(
+    "--fail-on",
+    type=click.Choice(SEVERITIES),
+    help="Exit with 1 for security advisories of this severity or a worse one; looks at the base's packages too.",
+)
 @options.as_json
 @options.overrides
 @pass_session
 def outdated(
-    session: Session, specs: Sequence[str], *, exit_code: bool, as_json: bool, overrides: Sequence[str]
+    session: Session,
+    specs: Sequence[str],
+    *,
+    exit_code: bool,
+    fail_on: str | None,
+    as_json: bool,
+    overrides: Sequence[str],
 ) -> None:
-    """Say what `lock --upgrade` would change: tags that moved, archives with other bytes. Nothing is written."""
-    rows = [row for spec in specs for row in _rows(session, spec, overrides)]
+    """Say what `lock --upgrade` would change: moved tags, archives with other bytes, newer packages.
+
+    Packages come with the advisories that the newer version answers. The base's own are looked at where a spec asks
+    for packages, and with --fail-on. Nothing is written.
+    """
+    found = [(spec, *_found(session, spec, overrides, all_bases=fail_on is not None)) for spec in specs]
+    rows: list[dict[str, Any]] = []
+    for spec, moved, news in found:
+        rows += [{"spec": spec, **item.to_mapping()} for item in moved]
+        rows += [{"spec": spec, **item.to_mapping()} for item in news]
     if as_json:
         write_json(rows)
     else:
         for row in rows:
-            write(f"{row['spec']}: {row['architecture']} {row['name']}: {row['locked']} → {row['now']}")
+            write(_line(row))
     if not rows:
         session.say("nothing is outdated")
-    elif exit_code:
+        return
+    everything = [item for _, _, news in found for item in news]
+    _say_what_to_do(session, everything)
+    bad = [item for item in everything if fail_on and item.is_as_bad_as(fail_on)]
+    if bad:
+        names = ", ".join(dict.fromkeys(item.name for item in bad))
+        raise StaleLock(
+            f"advisories of severity {fail_on} or worse: {names}",
+            hint=" and ".join(dict.fromkeys(item.remedy for item in bad)),
+        )
+    if exit_code:
         number = f"{len(rows)} locked inputs are" if len(rows) > 1 else "a locked input is"
         raise StaleLock(f"{number} outdated", hint="`imagekit lock --upgrade` takes over what is there now")
 
 
-def _rows(session: Session, spec: str, overrides: Sequence[str]) -> list[dict[str, str]]:
+def _found(
+    session: Session, spec: str, overrides: Sequence[str], *, all_bases: bool
+) -> tuple[tuple[Change, ...], tuple[News, ...]]:
     from imagekit import pipeline
     from imagekit.cli import work
-    from imagekit.lock import changes
+    from imagekit.lock_changes import changes
 
     with work.opened(session, spec) as opened:
         loaded = work.load(session, opened, spec, overrides)
         known = pipeline.lock_file(loaded).read()
         if known is None:
             raise StaleLock(f"{spec} has no lock", hint="`imagekit lock` writes one")
-        found = changes(known, pipeline.fresh(opened, loaded))
-        return [{"spec": spec, **change.to_mapping()} for change in found]
+        now = pipeline.fresh(opened, loaded)
+        return changes(known, now), pipeline.news(opened, loaded, known, now, all_bases=all_bases)
+
+
+def _line(row: dict[str, Any]) -> str:
+    """One thing as a person reads it."""
+    text = f"{row['spec']}: {row['architecture']} {row['name']}: {row['locked']} → {row['now']}"
+    for item in row.get("advisories", ()):
+        told = ", ".join(filter(None, (item["severity"], *item["cves"])))
+        text += f"\n  {item['id']} {item['type']}{f' ({told})' if told else ''}"
+    return text
+
+
+def _say_what_to_do(session: Session, news: Sequence[News]) -> None:
+    """The line of the spec that brings the base's packages up to date."""
+    names = sorted({item.name for item in news if item.in_base})
+    if names:
+        session.say(f"`upgrade: [{', '.join(names)}]` in the spec brings the base's packages up to date")

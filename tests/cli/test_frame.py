@@ -37,7 +37,8 @@ Write:
 
 Build:
   lock      choose the exact bytes for a spec and write them to runtime.lock
-  outdated  what a new lock would change: moved tags, newer archives
+  outdated  what a new lock would change: moved tags, newer packages,
+            advisories
   plan      everything that a build would do, without doing it
   render    print the spec as one file, or the image config it leads to
   build     build the image
@@ -46,6 +47,7 @@ Ship:
   push  send what was built to registries, blobs first, tags last
 
 Look:
+  explain  why is this package in the image?
   inspect  platforms, layers and config of an image
 
 Run:
@@ -130,8 +132,8 @@ def test_every_command_of_the_table_is_there_and_explains_itself(imagekit, name)
 
 def test_an_unknown_command_is_answered_with_the_nearest(imagekit):
     ended = imagekit("biuld")
-    known = "init, validate, schema, lock, outdated, plan, render, build, push, inspect, invoke, run, test, dev, "
-    known += "shell, doctor, cache, completion, version"
+    known = "init, validate, schema, lock, outdated, plan, render, build, push, explain, inspect, invoke, run, test, "
+    known += "dev, shell, doctor, cache, completion, version"
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == (f"error: there is no command 'biuld'\n  hint: did you mean `build`? valid commands: {known}\n")
 

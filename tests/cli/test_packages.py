@@ -10,7 +10,7 @@ import pytest
 from tests.support.packages import samples, site, system
 from tests.support.packages.bench import TRUSTED, UNCHECKED, furnish
 from tests.support.packages.package import Package
-from tests.support.packages.repository import Repository
+from tests.support.packages.repository import Advisory, Repository
 from tests.support.packages.signing import key
 
 
@@ -476,3 +476,172 @@ def test_the_same_site_gives_the_same_lock(amazon):
     shutil.rmtree(os.environ.get("IMAGEKIT_CACHE_DIR", os.path.expanduser("~/.cache/imagekit")))
     lock(amazon, packages=["jq", "php8.4-cli", "curl"], weak_dependencies=True, upgrade="all")
     assert amazon.lock.read_bytes() == first
+
+
+def newer_site(bench, *more):
+    """A site with newer versions of jq and zlib, an advisory for each, and more packages."""
+    everything = {}
+    for arch in ("x86_64", "aarch64"):
+        jq = Package("jq", "1.8", "1.amzn2023", arch, requires=("libonig.so.5()(64bit)",), signed_by=key())
+        onig = Package("oniguruma", "7", "1", arch, provides=("libonig.so.5()(64bit)",), signed_by=key())
+        advisories = (
+            *samples.advisories(arch, key()),
+            Advisory("ALAS2023-2026-200", (jq,), "Important", cves=("CVE-2026-2000",)),
+            Advisory("ALAS2023-2020-001", (Package("jq", "1.5", "1", arch),), "Critical"),
+        )
+        items = (
+            *samples.packages(arch, key()),
+            jq,
+            onig,
+            *(replace(item, arch=arch, signed_by=key()) for item in more),
+        )
+        everything[arch] = Repository(items, advisories)
+    furnish(bench, everything)
+
+
+def test_one_package_is_upgraded_and_the_others_stay(amazon):
+    before = lock(amazon, packages=["jq", "nginx"])
+    newer_site(amazon, Package("nginx", "2", "1", epoch=1))
+    outcome = amazon.run("lock", "--upgrade", "nginx").ok()
+    assert outcome.lines == ["runtime.lock"]
+    after = packages(amazon)
+    assert installed(after) == sorted(
+        [*(set(before["install"]) - {"nginx-1:1.26.2-1.amzn2023.x86_64"}), "nginx-1:2-1.x86_64"]
+    )
+    amazon.run("lock", "--upgrade=jq", "runtime.yaml").ok()
+    assert installed(packages(amazon)) == ["jq-1.8-1.amzn2023.x86_64", "nginx-1:2-1.x86_64", "oniguruma-7-1.x86_64"]
+
+
+def test_what_one_package_brought_may_move_with_it(amazon):
+    lock(amazon, packages=["php8.4-cli", "jq"], architectures=["x86_64"])
+    php = Package("php8.4-cli", "8.4.9", "1", requires=("php8.4-common = 8.4.9",))
+    newer_site(amazon, php, Package("php8.4-common", "8.4.9", "1"))
+    amazon.run("lock", "--upgrade", "php8.4-cli").ok()
+    found = [nevra.rsplit("-", 1)[0] for nevra in installed(packages(amazon))]
+    assert found == ["jq-1.7.1", "oniguruma-6.9.7.1", "php8.4-cli-8.4.9", "php8.4-common-8.4.9"]
+
+
+def test_a_bare_upgrade_takes_everything_also_before_a_spec(amazon):
+    lock(amazon, packages=["jq"])
+    newer_site(amazon)
+    for arguments in (["--upgrade", "runtime.yaml"], ["--upgrade", "./"], ["--upgrade"], ["runtime.yaml", "--upgrade"]):
+        amazon.run("lock", *arguments).ok()
+        assert "jq-1.8-1.amzn2023.x86_64" in packages(amazon)["install"]
+
+
+def test_a_package_that_is_not_locked_cannot_be_upgraded(amazon):
+    lock(amazon, packages=["jq"])
+    outcome = amazon.run("lock", "--upgrade", "onigurma")
+    assert (outcome.code, outcome.error) == (
+        2,
+        ["error: the package onigurma is not locked", "  hint: did you mean oniguruma?"],
+    )
+
+
+def test_a_dry_run_writes_nothing_and_lists_what_would_change(amazon):
+    amazon.spec(packages=["jq"], repositories=TRUSTED, architectures=["x86_64"])
+    outcome = amazon.run("lock", "--dry-run").ok()
+    assert outcome.lines == [
+        "x86_64 jq: nothing → 1.7.1-49.amzn2023.x86_64",
+        "x86_64 oniguruma: nothing → 6.9.7.1-2.amzn2023.x86_64",
+    ]
+    assert not amazon.lock.exists()
+    assert not amazon.registry.seen("rpm"), "no package is fetched"
+    amazon.run("lock").ok()
+    before = amazon.lock.read_bytes()
+    assert amazon.run("lock", "--dry-run").ok().lines == ["no package would change"]
+    newer_site(amazon)
+    outcome = amazon.run("lock", "--dry-run", "--upgrade").ok()
+    assert outcome.lines[0] == "x86_64 jq: 1.7.1-49.amzn2023.x86_64 → 1.8-1.amzn2023.x86_64"
+    amazon.spec(packages=["curl"], repositories=TRUSTED, architectures=["x86_64"])
+    assert "x86_64 curl-minimal: nothing → removed" in amazon.run("lock", "--dry-run").ok().lines
+    assert amazon.lock.read_bytes() == before
+    assert amazon.run("lock", "--dry-run", "--check").code == 2
+
+
+def test_a_dry_run_on_another_system_lists_all_packages_without_a_counterpart(amazon):
+    amazon.spec(os="al2", packages=["nosuch", "jq", "other"], repositories=TRUSTED)
+    outcome = amazon.run("lock", "--dry-run", "--set", "os=al2023")
+    assert outcome.code == 3
+    assert outcome.err.count("no package is, or provides,") == 4
+
+
+def test_why_a_package_is_there(amazon):
+    lock(amazon, packages=["jq", "curl", "bash"], upgrade=["zlib"], architectures=["x86_64"])
+    amazon.registry.files.clear()
+    assert amazon.run("explain", "oniguruma").ok().lines == [
+        "x86_64: oniguruma-6.9.7.1-2.amzn2023.x86_64: installed from amazonlinux",
+        "  oniguruma provides libonig.so.5()(64bit), which jq requires",
+        "  jq is asked for as `jq`",
+    ]
+    assert (
+        amazon.run("explain", "zlib").ok().lines[1] == "  zlib is newer than the base's zlib-1.2.11-33.amzn2023.x86_64"
+    )
+    assert amazon.run("explain", "libcurl-minimal").ok().lines == [
+        "x86_64: libcurl-minimal-8.5.0-1.amzn2023.x86_64: of the base, goes",
+        "  libcurl-minimal cannot be beside libcurl, for one of them conflicts with libcurl",
+        "  libcurl provides libcurl = 8.11.1-1.amzn2023, which curl requires",
+        "  curl is asked for as `curl`",
+    ]
+    assert amazon.run("explain", "bash").ok().lines == ["x86_64: bash: the spec asks for it, and the base has it"]
+    (row,) = amazon.run("explain", "jq", "--json").ok().document
+    assert (row["architecture"], row["package"], row["way"]) == (
+        "x86_64",
+        "jq-1.7.1-49.amzn2023.x86_64",
+        ["jq is asked for as `jq`"],
+    )
+    outcome = amazon.run("explain", "onigurum")
+    assert (outcome.code, outcome.error) == (
+        2,
+        ["error: the lock holds no package onigurum", "  hint: did you mean oniguruma?"],
+    )
+
+
+def test_what_is_outdated_comes_with_its_advisories_and_what_to_do(amazon):
+    lock(amazon, packages=["jq"], architectures=["x86_64"])
+    newer_site(amazon)
+    outcome = amazon.run("outdated").ok()
+    assert outcome.lines == [
+        "runtime.yaml: x86_64 jq: 1.7.1-49.amzn2023 → 1.8-1.amzn2023",
+        "  ALAS2023-2026-200 security (Important, CVE-2026-2000)",
+        "runtime.yaml: x86_64 oniguruma: 6.9.7.1-2.amzn2023 → 7-1",
+        "runtime.yaml: x86_64 libcurl-minimal: 8.5.0-1.amzn2023 → 8.11.1-2.amzn2023",
+        "  ALAS2023-2026-102 bugfix (Low)",
+        "runtime.yaml: x86_64 zlib: 1.2.11-33.amzn2023 → 1.2.13-2.amzn2023",
+        "  ALAS2023-2026-101 security (Critical, CVE-2026-1000, CVE-2026-1001)",
+    ]
+    assert "`upgrade: [libcurl-minimal, zlib]` in the spec brings the base's packages up to date" in outcome.err
+    by_name = {row["name"]: row for row in amazon.run("outdated", "--json").ok().document}
+    assert (by_name["jq"]["in_base"], by_name["jq"]["remedy"]) == (False, "imagekit lock --upgrade=jq")
+    assert (by_name["zlib"]["in_base"], by_name["zlib"]["remedy"]) == (True, "upgrade: [zlib]")
+    assert by_name["zlib"]["advisories"][0]["cves"] == ["CVE-2026-1000", "CVE-2026-1001"]
+    assert not amazon.registry.seen("jq-1.8"), "no package is fetched"
+
+
+@pytest.mark.parametrize(
+    ("severity", "keys", "code", "words"),
+    [
+        ("critical", {"packages": ["jq"]}, 1, "error: advisories of severity critical or worse: zlib"),
+        ("low", {"packages": ["jq"]}, 1, "error: advisories of severity low or worse: jq, zlib"),
+        ("critical", {}, 1, "hint: upgrade: [zlib]"),
+        ("low", {"upgrade": "security"}, 0, "libcurl-minimal"),
+    ],
+)
+def test_advisories_can_fail_a_nightly_run(amazon, severity, keys, code, words):
+    lock(amazon, architectures=["x86_64"], **keys) if keys else (
+        amazon.spec(repositories=TRUSTED, architectures=["x86_64"]),
+        amazon.run("lock").ok(),
+    )
+    newer_site(amazon)
+    outcome = amazon.run("outdated", "--fail-on", severity)
+    assert outcome.code == code
+    assert words in outcome.err + outcome.out
+
+
+def test_a_spec_without_packages_stays_as_quick_as_it_was(amazon):
+    amazon.spec(repositories=TRUSTED)
+    amazon.run("lock").ok()
+    newer_site(amazon)
+    amazon.registry.clear()
+    assert amazon.run("outdated").ok().lines == []
+    assert not amazon.registry.seen("blobs/.*|mirror.list")

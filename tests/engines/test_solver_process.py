@@ -28,7 +28,7 @@ def request_for(tmp_path):
             "repositories": [item],
             "database": {"kind": "rpmdb.sqlite", "file": str(tmp_path / "rpmdb.sqlite"), "log_file": ""},
             **{"install": ["one"], "files": {}, "remove": [], "upgrade": [], "upgrade_all": False},
-            **{"replaceable": [], "weak": False, "known": [], "newer": False},
+            **{"replaceable": [], "weak": False, "known": [], "best": [], "newer": False},
             **changes,
         }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -56,15 +57,23 @@ class NativeEngine:
         )
 
     def resolve(
-        self, request: PackageRequest, facts: Facts, known: Sequence[str] = (), *, fetch: bool = True
+        self,
+        request: PackageRequest,
+        facts: Facts,
+        known: Sequence[str] = (),
+        *,
+        best: Sequence[str] = (),
+        fetch: bool = True,
     ) -> LockedPackages:
-        """What dnf would install and remove; packages that are `known` from an older lock stay as they are.
+        """What dnf would install and remove; packages that are `known` from an older lock stay as they are, those
+        named in `best` are the newest that there are.
 
         With `fetch` the packages are brought here, and their signatures judged. Raises Missing without libsolv,
         BuildFailed for what cannot be had, WrongChecksum and WrongSignature for what is not what it should be,
         RemoteFailed for what repositories answer.
         """
-        look = self.look(request, facts)
+        # As `dnf remove` does: what goes takes along what needs it, and nothing comes in its place.
+        look = self.look(request if request.brings_something else replace(request, repositories=()), facts)
         files = {url: self._file(url, sha256) for url, sha256 in request.files.items()}
         upgrade = request.upgrade.names
         if request.upgrade.which is Upgrades.SECURITY:
@@ -78,6 +87,7 @@ class NativeEngine:
             replaceable=request.replaceable,
             weak=request.weak_dependencies,
             known=known,
+            best=best,
         )
         answers.check(answer, request)
         hrefs = {item.repository.name: item.href for item in look.repositories}
@@ -101,8 +111,7 @@ class NativeEngine:
                 hint="build on an image that has one, or take `packages`, `upgrade` and `remove` out",
             )
         installed = Installed.of(facts.database)
-        # As `dnf remove` does: what goes takes along what needs it, and nothing comes in its place.
-        repositories = _released(request.repositories if request.brings_something else (), installed)
+        repositories = _released(request.repositories, installed)
         keys = {item.name: Keys(fetch=self.fetch, root=self.root).of(item) for item in repositories if item.is_checked}
         reader = Reader(fetch=self.fetch, verify=partial(_verify, keys))
         with self.progress.task(f"reading the package repositories for {request.architecture}"):
@@ -174,7 +183,7 @@ class Look:
     def ask(self, **words: Any) -> Mapping[str, Any]:
         """What the solver answers; words that are left out ask for nothing."""
         nothing = {"install": (), "files": {}, "remove": (), "upgrade": (), "upgrade_all": False}
-        nothing |= {"replaceable": (), "weak": False, "known": (), "newer": False}
+        nothing |= {"replaceable": (), "weak": False, "known": (), "best": (), "newer": False}
         title = f"choosing packages for {self.architecture}"
         with self.engine.progress.task(title), Cached(cache=self.engine.cache).loading(self._primaries()) as loaded:
             return process.ask(
@@ -191,6 +200,10 @@ class Look:
                 },
                 lambda: {name: fetched.path for name, fetched in self._lists("filelists").items()},
             )
+
+    def newer(self) -> tuple[tuple[str, str], ...]:
+        """The base's packages that have a newer version in a repository, with the newest."""
+        return tuple((one, two) for one, two in self.ask(newer=True)["newer"])
 
     def advisories(self) -> Iterator[Advisory]:
         """All advisories of all repositories."""

@@ -83,6 +83,12 @@ def pins(universe: Universe, known: Sequence[str]) -> list[Any]:
     ]
 
 
+def newest(universe: Universe, names: Iterable[str]) -> list[Any]:
+    """Jobs for the newest version of packages, and no other."""
+    how = solv.Job.SOLVER_INSTALL | solv.Job.SOLVER_FORCEBEST
+    return [job for name in names for job in universe.pool.select(name, _Words.SELECTION_NAME).jobs(how)]
+
+
 def not_weak(universe: Universe) -> list[Any]:
     """What the base's packages recommend and the base does without is not wanted now either (dnf.conf(5),
     `exclude_from_weak_autodetect`).

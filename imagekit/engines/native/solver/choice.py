@@ -18,13 +18,14 @@ _PROBLEMS: Final = 20
 
 def choose(universe: Universe, request: Mapping[str, Any], asked: asking.Asked) -> dict[str, Any]:
     """What comes, what goes and why: what was chosen before stays, unless nothing fits then."""
-    extra = asking.not_weak(universe) if request["weak"] else []
-    fixed = asking.pins(universe, request["known"])
-    solver = _solver(universe, request)
-    problems = solver.solve([*asked.jobs, *extra, *fixed])
-    if problems and fixed:
+    jobs = [*asked.jobs, *(asking.not_weak(universe) if request["weak"] else [])]
+    fixed, best = asking.pins(universe, request["known"]), asking.newest(universe, request["best"])
+    solver, problems = _solver(universe, request), []
+    for more in (best + fixed, best, []) if fixed or best else ([],):
         solver = _solver(universe, request)
-        problems = solver.solve([*asked.jobs, *extra])
+        problems = solver.solve(jobs + more)
+        if not problems:
+            break
     if problems:
         return {"problems": [_sentences(problem) for problem in problems[:_PROBLEMS]]}
     transaction = solver.transaction()
