@@ -50,7 +50,7 @@ class Database:
     """The base's RPM database. `path` is its file in the image, without symlinks on the way; `digest` its content.
 
     `log` is what SQLite has written but not yet put into the file (`-wal`). `file` and `log_file` are where both lie
-    on this disk, read-only.
+    on this disk, read-only, `source` is what messages call it.
     """
 
     kind: DatabaseKind
@@ -60,6 +60,7 @@ class Database:
     mode: int = 0o644
     file: str = field(default="", compare=False)
     log_file: str = field(default="", compare=False)
+    source: str = field(default="the base's RPM database", compare=False)
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any]) -> Self:

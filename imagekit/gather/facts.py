@@ -51,7 +51,10 @@ class FactsReader:
             with self.progress.task(f"reading the file system of {locked.reference}"):
                 facts = self._read(layers, locked.reference)
             self.cache.keep(_KIND, key, facts.record)
-        return facts
+        if facts.database is None:
+            return facts
+        named = f"the RPM database /{facts.database.path} of {locked.reference} ({image.platform})"
+        return replace(facts, database=replace(facts.database, source=named))
 
     def database(self, locked: LockedImage, image: Image) -> str:
         """The kind of a base's RPM database, empty where it has none; all facts are read only for the first time."""

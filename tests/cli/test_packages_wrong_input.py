@@ -238,7 +238,7 @@ DATABASES: dict[str, tuple[dict[str, bytes], str]] = {
     "zeros in the middle": (_damaged("sqlite", lambda data: data[:5000] + bytes(20_000) + data[25_000:]), "malformed"),
     "headers that are none": (
         _damaged("sqlite", lambda data: data.replace(b"\0\0\0\x3f\0\0\0\x07", b"\xff" * 8)),
-        "header 1 is damaged",
+        "package 1 of the RPM database",
     ),
     "empty": ({database.SQLITE: b""}, "no table of packages"),
     "of Berkeley DB, cut off": (_damaged("berkeley", lambda data: data[:5000]), "cut off"),

@@ -26,7 +26,10 @@ def request_for(tmp_path):
         return {
             "architecture": "x86_64",
             "repositories": [item],
-            "database": {"kind": "rpmdb.sqlite", "file": str(tmp_path / "rpmdb.sqlite"), "log_file": ""},
+            "database": {
+                **{"kind": "rpmdb.sqlite", "path": "var/lib/rpm/rpmdb.sqlite", "digest": f"sha256:{'0' * 64}"},
+                **{"file": str(tmp_path / "rpmdb.sqlite"), "log": None, "log_file": "", "mode": 0o644, "source": "it"},
+            },
             **{"install": ["one"], "files": {}, "remove": [], "upgrade": [], "upgrade_all": False},
             **{"replaceable": [], "weak": False, "known": [], "best": [], "newer": False},
             **changes,

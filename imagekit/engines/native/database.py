@@ -8,6 +8,7 @@ from functools import partial
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from imagekit.engines.native.installed import headers, log
 from imagekit.facts import Database, DatabaseKind, Facts
 from imagekit.readable import Readable
 from imagekit.rootfs.entry import Entry, Item
@@ -21,29 +22,11 @@ BESIDE: Final = ("-wal", "-shm", "-journal")
 
 def installed(facts: Facts) -> Mapping[int, Header]:
     """Headers by their number in the database; none where the base has no database. Raises BuildFailed."""
-    database = facts.database
-    if database is None:
-        return {}
-    source = f"the base's RPM database /{database.path}"
-    if database.kind is DatabaseKind.BERKELEY:
-        from imagekit.rpm.database import berkeley
-
-        with open(database.file, "rb") as file:
-            return dict(berkeley.headers(file, source))
-    from imagekit.rpm.database import sqlite
-
-    return dict(sqlite.headers(database.file, _log(database.log_file), source))
+    return dict(headers(facts.database)) if facts.database else {}
 
 
 def _opened(path: str) -> Readable:
     return open(path, "rb", buffering=0)
-
-
-def _log(path: str) -> bytes:
-    if not path:
-        return b""
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def rewritten(database: Database, add: Sequence[Addition], remove: Collection[int]) -> Iterator[Item]:
@@ -56,6 +39,6 @@ def rewritten(database: Database, add: Sequence[Addition], remove: Collection[in
     time = max((one.package.header.integer(Tag.BUILDTIME) for one in add), default=0)
     with TemporaryDirectory() as folder:
         path = f"{folder}/{DatabaseKind.SQLITE}"
-        rewrite(database.file, path, add=add, remove=remove, time=time, log=_log(database.log_file))
+        rewrite(database.file, path, add=add, remove=remove, time=time, log=log(database))
         entry = Entry(path=database.path, size=os.stat(path).st_size)
         yield entry, partial(_opened, path)

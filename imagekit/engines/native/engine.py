@@ -193,9 +193,10 @@ class Look:
                     "architecture": self.architecture,
                     "repositories": loaded,
                     "database": {
-                        "kind": self.database.kind.value,
+                        **self.database.to_mapping(),
                         "file": self.database.file,
                         "log_file": self.database.log_file,
+                        "source": self.database.source,
                     },
                 },
                 lambda: {name: fetched.path for name, fetched in self._lists("filelists").items()},

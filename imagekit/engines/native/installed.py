@@ -24,7 +24,7 @@ class Installed:
     def of(cls, database: Database) -> Self:
         """What a database tells; raises BuildFailed for one that is damaged."""
         found: dict[tuple[str, str], Nevra] = {}
-        for header in headers(database.kind.value, database.file, database.log_file):
+        for _, header in headers(database):
             nevra = header.nevra
             key = nevra.name, nevra.arch
             if key not in found or found[key].evr < nevra.evr:
@@ -42,21 +42,22 @@ class Installed:
         return mine is not None and mine.evr < other.evr
 
 
-def headers(kind: str, file: str, log_file: str = "") -> Iterator[Header]:
-    """The header of each package, in the database's order; raises BuildFailed for one that is damaged.
-
-    `kind` is a value of `DatabaseKind`, `log_file` what SQLite has yet to put into the file, if anything.
-    """
-    if kind == DatabaseKind.BERKELEY:
+def headers(database: Database) -> Iterator[tuple[int, Header]]:
+    """The number and the header of each package; raises BuildFailed for a database that is damaged."""
+    if database.kind is DatabaseKind.BERKELEY:
         from imagekit.rpm.database import berkeley
 
-        with open(file, "rb") as opened:
-            yield from (header for _, header in berkeley.headers(opened))
+        with open(database.file, "rb") as opened:
+            yield from berkeley.headers(opened, database.source)
         return
     from imagekit.rpm.database import sqlite
 
-    log = b""
-    if log_file:
-        with open(log_file, "rb") as opened:
-            log = opened.read()
-    yield from (header for _, header in sqlite.headers(file, log))
+    yield from sqlite.headers(database.file, log(database), database.source)
+
+
+def log(database: Database) -> bytes:
+    """What SQLite has yet to put into the database."""
+    if not database.log_file:
+        return b""
+    with open(database.log_file, "rb") as opened:
+        return opened.read()

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 from imagekit.engines.native.installed import headers
 from imagekit.engines.native.solver import asking, choice
 from imagekit.engines.native.solver.universe import Universe, Unreadable
 from imagekit.errors import ImagekitError
+from imagekit.facts import Database
 from imagekit.rpm.header import Header
 from imagekit.rpm.package import Package
 
@@ -38,7 +40,7 @@ def _answer(requests: BinaryIO, answers: BinaryIO) -> dict[str, Any]:
         universe.load(item["name"], item["priority"], item["primary"], item["solv"])
         if item["write"]:
             universe.write(item["name"], item["write"])
-    universe.install(headers(**request["database"]))
+    universe.install(header for _, header in headers(_database(request["database"])))
     universe.add_files(_files(request["files"]))
     paths = universe.settle()
     asked = asking.asked(universe, request)
@@ -57,6 +59,10 @@ def _answer(requests: BinaryIO, answers: BinaryIO) -> dict[str, Any]:
         }
     answer = choice.choose(universe, request, asked)
     return {**answer, "newer": list(choice.newer(universe))} if request["newer"] else answer
+
+
+def _database(words: Mapping[str, str]) -> Database:
+    return replace(Database.from_mapping(words), file=words["file"], log_file=words["log_file"], source=words["source"])
 
 
 def _files(paths: Mapping[str, str]) -> Iterator[tuple[str, Header]]:
