@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Final, NoReturn
 
 #: How many objects more there have to be before Python looks for cycles. At its own 700 that is a tenth of a short run.
-_NEW_OBJECTS: Final = 50_000
+_NEW_OBJECTS: Final = 100_000
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
