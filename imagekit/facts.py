@@ -18,7 +18,7 @@ from imagekit.values import dataclass
 #: The files whose contents are facts, by their real paths: users and groups, the dynamic linker's settings,
 #: alternatives, trusted certificates, and what the base says of its release and of its package repositories.
 CONTENTS: Final = re.compile(
-    r"etc/(?:passwd|group|shadow|gshadow|os-release|ld\.so\.conf|ld\.so\.conf\.d/[^/]+\.conf)"
+    r"etc/(?:passwd|group|shadow|gshadow|os-release|ld\.so\.conf|ld\.so\.cache|ld\.so\.conf\.d/[^/]+\.conf)"
     r"|etc/(?:dnf|yum)/vars/[^/]+|etc/pki/ca-trust/.+"
     r"|usr/lib/(?:os-release|sysusers\.d/[^/]+\.conf)"
     r"|usr/share/pki/ca-trust-(?:source|legacy)/.+"

@@ -22,7 +22,7 @@ from imagekit.rootfs.tar_reader import MemberKind
 from imagekit.rootfs.whiteouts import MergedView, Place, descend
 from imagekit.values import dataclass
 
-_KIND: Final = "base-facts"
+_KIND: Final = "base-facts-2"
 _DATABASE: Final = "base-database"
 _PIECE: Final = 1 << 20
 #: Bytes of all files whose contents are facts; a real base has three million, most of them certificates.

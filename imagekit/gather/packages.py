@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Self
 
-from imagekit.errors import WrongChecksum
+from imagekit.errors import BuildFailed, WrongChecksum
 from imagekit.findings import Place
 from imagekit.gather import paths
 from imagekit.gather.facts import FactsReader
 from imagekit.lock import LockedImage, LockedPlatform
-from imagekit.lock_packages import LockedKey, LockedPackage, LockedPackages
+from imagekit.lock_packages import LockedPackage, LockedPackages
 from imagekit.oci.digest import Digest
 from imagekit.oci.image import Image
 from imagekit.oci.ports import Cache, Fetch, Source
@@ -102,7 +102,7 @@ class Installer:
                 installed=installed(facts),
                 shelf=Shelf(
                     place=lambda item: self._place(item.url, item.digest, item.size, packages.root),
-                    keys=self._keys(packages).get,
+                    keys=self._keys(packages),
                 ),
                 warn=self.progress.say,
                 workers=self.workers,
@@ -112,26 +112,22 @@ class Installer:
             )
         )
 
-    def _keys(self, packages: Packages) -> Mapping[LockedPackage, Certificates]:
-        """The keys of each package's repository; those of one that asks for no signatures have none."""
-        from imagekit.rpm.signature import Certificates
+    def _keys(self, packages: Packages) -> Callable[[LockedPackage], Certificates | None]:
+        """The keys of each package's repository; None for one that asks for no signatures."""
+        from imagekit.engines.native.trust import Keys
 
-        found: dict[str, Certificates] = {}
-        for name, repository in packages.locked.repositories.items():
-            if repository.keys:
-                certificates = [
-                    certificate
-                    for key in repository.keys
-                    for certificate in self._key(key, packages.root).only([key.fingerprint]).certificates
-                ]
-                found[name] = Certificates(certificates=tuple(certificates))
-        return {item: found[item.repository] for item in packages.locked.install if item.repository in found}
+        keys = Keys(fetch=self.fetch, root=packages.root)
+        found = {name: keys.locked(item) for name, item in packages.locked.repositories.items() if item.keys}
 
-    def _key(self, key: LockedKey, root: str) -> Certificates:
-        from imagekit.rpm.signature import Certificates
+        def of(item: LockedPackage) -> Certificates | None:
+            if item.repository and item.repository not in packages.locked.repositories:
+                raise BuildFailed(
+                    f"the lock has {item.nevra} out of {item.repository}, a package repository that it lacks",
+                    hint="restore the committed lock, or run `imagekit lock`",
+                )
+            return found.get(item.repository)
 
-        with open(self._place(key.url, key.digest, None, root), "rb") as file:
-            return Certificates.from_bytes(file.read(), key.url)
+        return of
 
     def _place(self, url: str, digest: Digest, size: int | None, root: str) -> str:
         """Where a file of the lock lies on this disk; raises WrongChecksum for one that is not the locked one."""

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from typing import Final
 
-from imagekit.engines.native import accounts, incoming, outgoing
+from imagekit.engines.native import accounts, incoming, linking, outgoing
 from imagekit.engines.native.database import BESIDE, rewritten
 from imagekit.engines.native.incoming import Incoming, Shelf
+from imagekit.engines.native.linker import CACHE, SETTINGS_FOLDER
 from imagekit.engines.native.outcome import Outcome, base_kind
 from imagekit.engines.native.placement import Owners, Placement, clashes
 from imagekit.engines.native.scripts import Judge, Parties, Party
@@ -16,7 +17,7 @@ from imagekit.engines.native.slim import is_needed
 from imagekit.errors import BuildFailed
 from imagekit.facts import DatabaseKind, Facts
 from imagekit.lock_packages import LockedPackage
-from imagekit.rootfs.authorities import Authority, trusted
+from imagekit.rootfs.authorities import BUNDLE, Authority, trusted
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rpm.database.installed import Addition
@@ -62,8 +63,13 @@ class Installation:
         self._outcome = Outcome(change.facts, self._placement)
         self._say_of_database()
         self._carry_out()
+        if self._outcome.wants_trust and BUNDLE not in change.facts.files:
+            change.warn(f"nothing is extracted into /{BUNDLE}: the base has none, and update-ca-trust is not run")
         self._owners = Owners(self._outcome.accounts, change.warn)
         self._generated = self._outcome.entries(self._owners)
+        cache = linking.cache(change.facts, self._placement, self._packages, self._linker_settings())
+        if cache is not None:
+            self._generated[CACHE] = Entry(path=CACHE, size=len(cache)), cache
         if change.authorities:
             known = {path: file.content for path, file in change.facts.files.items()}
             for path, data in trusted(known, change.authorities).items():
@@ -116,6 +122,14 @@ class Installation:
         for placed in self._placement.places.values():
             yield self._owners.entry(placed)
         yield from (entry for entry, _ in self._generated.values())
+
+    def _linker_settings(self) -> dict[str, bytes]:
+        """What packages say to the dynamic linker, by place."""
+        return {
+            self._placement.ways.place_of(path): data
+            for package in self._packages
+            for path, data in _settings(package, SETTINGS_FOLDER)
+        }
 
     def _mode_of(self, path: str) -> int:
         """That of a file of the base which is written anew."""

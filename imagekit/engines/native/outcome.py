@@ -40,7 +40,7 @@ class Outcome:
         self._modes: dict[str, int] = {}
         self._owners: dict[str, SetOwner] = {}
         self._made: dict[str, MakeDirectory | MakeFile | MakeLink] = {}
-        self.wants_linker_cache = self.wants_trust = False
+        self.wants_trust = False
 
     def carry_out(self, effect: Effect, package: str) -> None:
         """One effect; raises BuildFailed, naming the package, for what cannot be."""
@@ -52,7 +52,7 @@ class Outcome:
             case NoAlternative():
                 self.alternatives.remove(effect)
             case LinkerCache():
-                self.wants_linker_cache = True
+                return  # the cache is made of the packages' files, whoever asks for it
             case Trust():
                 self.wants_trust = True
             case _:
