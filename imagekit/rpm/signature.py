@@ -12,13 +12,14 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Final, Self
 
 from imagekit.errors import InvalidFile, WrongSignature
+from imagekit.rpm import rsa
 from imagekit.rpm.header import MAGIC, damaged
 from imagekit.rpm.package import Package
 from imagekit.rpm.tag import SignatureTag
 from imagekit.values import dataclass
 
 if TYPE_CHECKING:
-    from pysequoia import Cert, Sig
+    from pysequoia import Cert
     from pysequoia.packet import Packet
 
 _OF_HEADER: Final = (SignatureTag.RSA, SignatureTag.DSA)
@@ -63,16 +64,22 @@ class Certificates:
 
         try:
             made = Sig.from_bytes(signature)
-        except RuntimeError as error:
-            raise WrongSignature(f"{source}: its signature is damaged: {_short(error)}") from error
-        try:
             (valid, *_) = verify(bytes=data, store=lambda _: list(self.certificates), signature=made).valid_sigs
         except (RuntimeError, ValueError) as error:
-            raise WrongSignature(f"{source}: {self._refusal(made)}") from error
+            for certificate in self.certificates:
+                if rsa.signed(data, signature, bytes(certificate)):
+                    return certificate.fingerprint.upper()
+            raise WrongSignature(f"{source}: {self._refusal(signature)}") from error
         return str(valid.certificate).upper()
 
-    def _refusal(self, made: Sig) -> str:
+    def _refusal(self, signature: bytes) -> str:
         """Why a signature is not believed."""
+        from pysequoia import Sig
+
+        try:
+            made = Sig.from_bytes(signature)
+        except RuntimeError as error:
+            return f"its signature is damaged: {_short(error)}"
         key = (made.issuer_fingerprint or made.issuer_key_id or "").upper()
         if key and any(mine.endswith(key) for certificate in self.certificates for mine in _keys(certificate)):
             return f"its signature by {key} is wrong, or the key was not valid when it was made"
