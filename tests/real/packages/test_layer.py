@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.support.commands import good
 from tests.support.packages import trees
-from tests.support.packages.shop import Shop
+from tests.support.packages.shop import ARCHITECTURES, Shop
 from tests.support.packages.world import World
+from tests.support.registry import Registry
 
 pytestmark = pytest.mark.real
 
@@ -53,39 +57,82 @@ def differences(ours: dict[str, trees.Found], theirs: dict[str, trees.Found]) ->
     }
 
 
-@pytest.fixture
-def both(shop: Shop, world: World, arch: str, tmp_path: Path) -> tuple[Path, Path]:
-    """The same packages in an image of ours and in dnf's root file system."""
-    shop.spec(packages=list(INSTALLED), architectures=["arm64" if arch == "aarch64" else arch])
+@dataclass(frozen=True)
+class Pair:
+    """The same change to the same base: in an image of ours, and in dnf's root file system."""
+
+    arch: str
+    ours: Path
+    theirs: Path
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a spec says, and what dnf is told, command by command."""
+
+    keys: Mapping[str, Any]
+    commands: tuple[tuple[str, ...], ...]
+
+
+CHANGES = {
+    "installed": Change({"packages": list(INSTALLED)}, (("install", "--setopt=install_weak_deps=False", *INSTALLED),)),
+    "changed": Change(
+        {"packages": ["curl", "edge-path"], "upgrade": "all", "remove": ["libsepol2"]},
+        (
+            ("upgrade", "--setopt=install_weak_deps=False"),
+            ("install", "--allowerasing", "--setopt=install_weak_deps=False", "curl", "edge-path"),
+            ("remove", "--noautoremove", "libsepol2"),
+        ),
+    ),
+}
+
+
+@pytest.fixture(scope="module", params=[(name, arch) for name in CHANGES for arch in ARCHITECTURES], ids="-".join)
+def pair(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, registry: Registry, world: World
+) -> Pair:
+    """A change carried out by both, for one architecture."""
+    name, arch = request.param
+    change, folder = CHANGES[name], tmp_path_factory.mktemp(f"{name}-{arch}")
+    theirs = world.copy(arch, folder / "theirs")
+    for command in change.commands:
+        ended = world.dnf(arch, theirs, *command)
+        assert ended.code == 0, ended
+        assert "warning" not in ended.err, ended.err
+    shop = Shop(folder / "app", registry, world)
+    shop.spec(**change.keys, architectures=[ARCHITECTURES[arch]])
     shop.well("lock")
-    theirs = world.copy(arch, tmp_path / "theirs")
-    ended = world.dnf(arch, theirs, "install", "--setopt=install_weak_deps=False", *INSTALLED)
-    assert ended.code == 0, ended
-    assert "warning" not in ended.err, ended.err
-    return shop.root(arch, tmp_path / "ours"), theirs
+    return Pair(arch, shop.root(arch, folder / "ours"), theirs)
 
 
-def test_packages_are_installed_as_dnf_installs_them(both: tuple[Path, Path], world: World, arch: str) -> None:
-    ours, theirs = (of_packages(root) for root in both)
+def packages(world: World, root: Path) -> list[str]:
+    """What rpm says is installed, without the keys that dnf keeps as if they were packages."""
+    return sorted(line for line in world.rpm(root, "-qa").lines if not line.startswith("gpg-pubkey-"))
+
+
+def test_what_is_there_is_what_dnf_leaves(pair: Pair) -> None:
+    ours, theirs = of_packages(pair.ours), of_packages(pair.theirs)
     assert len(ours) > 1500
     assert not differences(ours, theirs)
 
 
-def test_the_database_is_the_one_that_rpm_writes(both: tuple[Path, Path], world: World, arch: str) -> None:
-    ours, theirs = (trees.database(root) for root in both)
+def test_the_database_is_the_one_that_rpm_writes(pair: Pair) -> None:
+    ours, theirs = trees.database(pair.ours), trees.database(pair.theirs)
     assert trees.short(ours.headers) == trees.short(theirs.headers)
-    assert ours.tables == theirs.tables
+    for name, rows in theirs.tables.items():
+        assert ours.tables[name] == rows, name
+    assert ours.tables.keys() == theirs.tables.keys()
 
 
-def test_rpm_and_dnf_have_nothing_against_it(both: tuple[Path, Path], world: World, arch: str) -> None:
-    ours, theirs = both
+def test_rpm_and_dnf_have_nothing_against_it(pair: Pair, world: World, tmp_path: Path) -> None:
+    ours = tmp_path / "ours"
+    good("cp", "-a", pair.ours, ours)
     assert world.rpm(ours, "--verifydb").code == 0
-    assert world.rpm(ours, "-Va").lines == world.rpm(theirs, "-Va").lines
-    assert sorted(world.rpm(ours, "-qa").lines) == sorted(world.rpm(theirs, "-qa").lines)
-    assert world.rpm(ours, "-qf", "/usr/bin/jq", "/bin/edge-by-bin").lines == [
-        world.rpm(ours, "-q", name).out.strip() for name in ("jq", "edge-links")
-    ]
-    assert world.dnf(arch, ours, "check").out == ""
-    assert world.dnf(arch, ours, "remove", "edge-modes").code == 0
-    assert world.dnf(arch, ours, "install", "lua5.4").code == 0
-    assert not (ours / "usr/bin/edge-setuid").exists()
+    assert world.rpm(ours, "-Va").lines == world.rpm(pair.theirs, "-Va").lines
+    assert packages(world, ours) == packages(world, pair.theirs)
+    for path in ("/usr/bin/bash", "/bin/edge-by-bin", "/usr/bin/curl", "/usr/share/edge/data"):
+        assert world.rpm(ours, "-qf", path).out == world.rpm(pair.theirs, "-qf", path).out
+    assert world.dnf(pair.arch, ours, "check").out == ""
+    assert world.dnf(pair.arch, ours, "install", "lua5.4").code == 0
+    assert world.dnf(pair.arch, ours, "remove", "lua5.4", "edge-upgraded").code == 0
+    assert not (ours / "usr/share/edge/data").exists()

@@ -105,7 +105,10 @@ def _capability(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Database:
-    """An RPM database: its headers by their name, version and architecture, its index tables by their names."""
+    """An RPM database: its headers by their name, version and architecture, its index tables by their names.
+
+    Keys are left out, which dnf keeps there as if they were packages.
+    """
 
     headers: dict[str, bytes]
     tables: dict[str, list[tuple[str, str, int]]]
@@ -121,13 +124,15 @@ def database(root: Path) -> Database:
     names, headers = {}, {}
     for number, blob in connection.execute("SELECT hnum, blob FROM Packages"):
         texts = _texts(blob)
+        if texts[1000] == "gpg-pubkey":
+            continue
         names[number] = "-".join(texts[tag] for tag in (1000, 1001, 1002)) + "." + texts.get(1022, "")
         headers[names[number]] = _without_times(blob)
     tables = {}
     for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
         if table not in {"Packages", "Installtid"} and not table.startswith("sqlite"):
             rows = connection.execute(f"SELECT key, hnum, idx FROM '{table}'")
-            tables[table] = sorted((_key(key), names[number], index) for key, number, index in rows)
+            tables[table] = sorted((_key(key), names[number], index) for key, number, index in rows if number in names)
     connection.close()
     return Database(headers, tables)
 
