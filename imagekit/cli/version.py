@@ -10,7 +10,8 @@ from imagekit.cli.session import write, write_json
 
 #: Distributions whose version may matter in a report.
 _LIBRARIES: Final = (
-    *("click", "PyYAML", "jsonschema", "docker", "urllib3", "zlib-ng", "zstandard", "certifi", "pathspec", "boto3"),
+    *("click", "PyYAML", "jsonschema", "docker", "urllib3", "zlib-ng", "zstandard", "certifi", "pathspec"),
+    *("apsw", "pysequoia", "solv", "boto3"),
 )
 
 
