@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import BinaryIO, Final
 
@@ -18,6 +18,7 @@ from imagekit.progress import Progress
 from imagekit.readable import Readable
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.contents import contents
+from imagekit.rootfs.entry import Entry
 from imagekit.rootfs.tar_reader import MemberKind
 from imagekit.rootfs.whiteouts import MergedView, Place, descend
 from imagekit.values import dataclass
@@ -27,6 +28,8 @@ _DATABASE: Final = "base-database"
 _PIECE: Final = 1 << 20
 #: Bytes of all files whose contents are facts; a real base has three million, most of them certificates.
 _MAX_CONTENTS: Final = 24 << 20
+#: Bytes of a configuration file that is compared with a package's.
+_MAX_FILE: Final = 16 << 20
 #: Bytes of an RPM database; a base of 130 packages has five million.
 _MAX_DATABASE: Final = 1 << 30
 
@@ -66,6 +69,25 @@ class FactsReader:
             self.cache.keep(_DATABASE, key, kept)
         return kept.decode()
 
+    def contents(self, locked: LockedImage, image: Image, paths: Collection[str]) -> dict[str, tuple[Entry, bytes]]:
+        """Small regular files of a base by their real paths; those that it does not have are left out."""
+        source, _ = self.source(locked.reference)
+        layers = LocalLayers(cache=self.cache, progress=self.progress).openers(
+            source, image.manifest.layers, locked.reference
+        )
+        view = MergedView.from_layers(layers, locked.reference)
+        wanted = [(path, place) for path in sorted(paths) if (place := view.find(path)) and _is_small(place)]
+        found: dict[str, tuple[Entry, bytes]] = {}
+        for names, stream, _ in contents(wanted, layers, locked.reference):
+            data = _all(stream)
+            for path in names:
+                place = dict(wanted)[path]
+                entry = Entry(
+                    path=path, mode=place.mode, uid=place.uid, gid=place.gid, mtime=place.mtime, size=len(data)
+                )
+                found[path] = entry, data
+        return found
+
     def _on_disk(self, facts: Facts) -> Facts | None:
         """With the places of the database's files; None when the cache no longer has them."""
         known = facts.database
@@ -102,6 +124,10 @@ class FactsReader:
         with self.cache.writer() as writer:
             digest = _copy(stream, writer.file)
             return digest, writer.commit(digest)
+
+
+def _is_small(place: Place) -> bool:
+    return place.kind is MemberKind.FILE and place.size <= _MAX_FILE
 
 
 def _wanted(view: MergedView, source: str) -> dict[str, Place]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import field
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from imagekit.errors import BuildFailed, WrongChecksum
@@ -107,6 +108,7 @@ class Installer:
                 warn=self.progress.say,
                 workers=self.workers,
                 slim=packages.part.slim,
+                read=partial(reader.contents, packages.base, packages.image),
                 skipped=packages.skipped,
                 authorities=packages.authorities,
             )

@@ -9,10 +9,12 @@ import tarfile
 
 import certifi
 
-from tests.support.bases import StandIn
+from tests.support.bases import Node, StandIn
 from tests.support.bench import PROVIDED, Bench, put
 from tests.support.packages import samples, system
 from tests.support.packages.bench import TRUSTED, furnish
+from tests.support.packages.package import CONFIG, NOREPLACE, Item, Package
+from tests.support.packages.repository import Repository
 from tests.support.packages.signing import key
 from tests.support.programs import X86_64, elf
 
@@ -180,3 +182,20 @@ def test_a_file_without_a_certificate_is_told_with_its_place(amazon: Bench):
     assert outcome.code == 2
     assert "corp.pem holds no certificate" in outcome.err
     assert "runtime.yaml:" in outcome.err
+
+
+def test_a_configuration_that_the_base_changed_is_read_and_kept(bench: Bench):
+    def thing(version: str, data: bytes, arch: str) -> Package:
+        files = {"etc/thing.conf": Item(data, flags=CONFIG | NOREPLACE)}
+        return Package("thing", version, arch=arch, files=files, signed_by=key())
+
+    furnish(bench, {arch: Repository((thing("2.0", b"new", arch),)) for arch in system.OCI_ARCHES})
+    held = {arch: (*system.installed(arch), thing("1.0", b"old", arch)) for arch in system.OCI_ARCHES}
+    also = system.with_database(held)
+    for nodes in also.values():
+        nodes["etc/thing.conf"] = Node(b"mine", 0o600)
+    put(bench.registry, StandIn.make("oci", also=also), PROVIDED, "al2023")
+    bench.spec(upgrade=["thing"], repositories=TRUSTED, architectures=["x86_64"])
+    picture = bench.pushed()["x86_64"]
+    assert files(picture.layer(-2)) == ["etc/thing.conf.rpmnew", "var/lib/rpm/rpmdb.sqlite"]
+    assert picture.read(-2, "etc/thing.conf.rpmnew") == b"new"

@@ -16,6 +16,7 @@ from imagekit.facts import CONTENTS, Database, DatabaseKind, Facts, KnownFile
 from imagekit.lock_packages import LockedPackage, Reason, Why
 from imagekit.oci.digest import Digest
 from imagekit.rootfs.base_layout import BaseLayout, Directory
+from imagekit.rootfs.entry import Entry
 from imagekit.rootfs.gzip import Codec
 from imagekit.rootfs.layer import write_layer
 from imagekit.rpm.database.sqlite import headers
@@ -106,10 +107,12 @@ def install(
     keys: Certificates | None = None,
     slim: bool = False,
     skipped: Mapping[str, str] | None = None,
+    held: Mapping[str, bytes] | None = None,
 ) -> Made:
-    """Put packages on a base and read the layer."""
+    """Put packages on a base and read the layer; `held` is what the base really has in files that are asked for."""
     facts = facts or base(folder)
     said: list[str] = []
+    there = {path: (Entry(path=path, mode=0o640, gid=5, size=len(data)), data) for path, data in (held or {}).items()}
     installation = Installation(
         Change(
             facts=facts,
@@ -118,6 +121,7 @@ def install(
             installed=installed(facts),
             shelf=Shelf(place=lambda item: str(folder / item.url), keys=lambda item: keys),
             warn=said.append,
+            read=lambda paths: {path: there[path] for path in paths if path in there},
             workers=2,
             slim=slim,
             skipped=skipped or {},

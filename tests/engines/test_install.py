@@ -18,9 +18,11 @@ from tests.engines.installing import DATABASE, base, install, lock, post
 from tests.support.packages import samples, system
 from tests.support.packages.database import berkeley
 from tests.support.packages.package import (
+    CONFIG,
     DOC,
     GHOST,
     LICENSE,
+    NOREPLACE,
     Item,
     Package,
     Trigger,
@@ -204,6 +206,52 @@ def test_packages_that_take_the_place_of_others(tmp_path):
         "usr/lib64/libcurl.so.4",
         "usr/share/doc/.wh.curl-minimal",
     ]
+
+
+def configured(version: str, data: bytes, flags: int = CONFIG) -> Package:
+    return Package("thing", version, files={"etc/thing.conf": Item(data, flags=flags, mtime=int(float(version)))})
+
+
+@pytest.mark.parametrize(
+    ("flags", "new", "held", "found"),
+    [
+        (CONFIG, b"new", b"old", {"": b"new"}),
+        (CONFIG, b"new", b"new", {"": b"new"}),
+        (CONFIG, b"new", b"mine", {"": b"new", ".rpmsave": b"mine"}),
+        (CONFIG, b"old", b"mine", {}),
+        (CONFIG | NOREPLACE, b"new", b"old", {"": b"new"}),
+        (CONFIG | NOREPLACE, b"new", b"mine", {".rpmnew": b"new"}),
+        (CONFIG | NOREPLACE, b"old", b"mine", {}),
+        (0, b"new", b"mine", {"": b"new"}),
+    ],
+)
+def test_a_changed_configuration_survives_an_upgrade_as_rpm_says(tmp_path, flags, new, held, found):
+    facts = base(tmp_path, configured("1.0", b"old", flags))
+    made = install(tmp_path, configured("2.0", new, flags), facts=facts, held={"etc/thing.conf": held})
+    ends = {path.removeprefix("etc/thing.conf"): made.contents[path] for path in made.paths}
+    assert ends == found
+    if ".rpmnew" in found:
+        assert (made.members["etc/thing.conf.rpmnew"].mode, made.members["etc/thing.conf.rpmnew"].mtime) == (0o644, 2)
+    if ".rpmsave" in found:
+        assert (made.members["etc/thing.conf.rpmsave"].mode, made.members["etc/thing.conf.rpmsave"].gid) == (0o640, 5)
+
+
+def test_a_configuration_that_was_nobodys_is_kept_beside_the_new_one(tmp_path):
+    facts = base(tmp_path, files={"etc/thing.conf": b"mine"})
+    held = {"etc/thing.conf": b"mine"}
+    made = install(tmp_path, configured("1.0", b"new"), facts=facts, held=held)
+    assert made.paths == ["etc/thing.conf", "etc/thing.conf.rpmorig"]
+    made = install(tmp_path, configured("1.0", b"new", CONFIG | NOREPLACE), facts=facts, held=held)
+    assert made.paths == ["etc/thing.conf.rpmnew"]
+
+
+def test_a_changed_configuration_survives_a_removal(tmp_path):
+    old = configured("1.0", b"old")
+    facts = base(tmp_path, old)
+    made = install(tmp_path, facts=facts, removed=[str(old.nevra)], held={"etc/thing.conf": b"mine"})
+    assert made.paths == ["etc/.wh.thing.conf", "etc/thing.conf.rpmsave"]
+    made = install(tmp_path, facts=facts, removed=[str(old.nevra)], held={"etc/thing.conf": b"old"})
+    assert made.paths == ["etc/.wh.thing.conf"]
 
 
 def test_a_package_that_the_base_lacks_cannot_be_removed(tmp_path):

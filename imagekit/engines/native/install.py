@@ -7,11 +7,12 @@ from dataclasses import field
 from typing import Final
 
 from imagekit.engines.native import accounts, incoming, linking, outgoing
+from imagekit.engines.native.configuration import Reader, settle
 from imagekit.engines.native.database import BESIDE, rewritten
 from imagekit.engines.native.incoming import Incoming, Shelf
 from imagekit.engines.native.linker import CACHE, SETTINGS_FOLDER
 from imagekit.engines.native.outcome import Outcome, base_kind
-from imagekit.engines.native.placement import Owners, Placement, clashes
+from imagekit.engines.native.placement import Owners, Placed, Placement, clashes
 from imagekit.engines.native.scripts import Judge, Parties, Party
 from imagekit.engines.native.slim import is_needed
 from imagekit.errors import BuildFailed
@@ -32,8 +33,8 @@ _MAX_SETTINGS: Final = 1 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """What is to become of a base. `installed` are the base's packages by their number in its database; `skipped` are
-    packages whose scriptlets are left out.
+    """What is to become of a base. `read` gives files of it by place, `installed` are its packages by their number in
+    its database; `skipped` are packages whose scriptlets are left out.
     """
 
     facts: Facts
@@ -44,6 +45,7 @@ class Change:
     warn: Callable[[str], None]
     workers: int
     slim: bool = False
+    read: Reader
     skipped: Mapping[str, str] = field(default_factory=dict)
     authorities: tuple[Authority, ...] = ()
 
@@ -60,13 +62,14 @@ class Installation:
         self._placement = Placement(change.facts.layout, change.warn)
         self._placement.add(self._packages, is_needed if change.slim else _all_of_them)
         clashes(self._placement.places, self._staying_files())
+        self._settled = settle(self._placement, self._leaving_files(), self._is_free(), change.read)
         self._outcome = Outcome(change.facts, self._placement)
         self._say_of_database()
         self._carry_out()
         if self._outcome.wants_trust and BUNDLE not in change.facts.files:
             change.warn(f"nothing is extracted into /{BUNDLE}: the base has none, and update-ca-trust is not run")
         self._owners = Owners(self._outcome.accounts, change.warn)
-        self._generated = self._outcome.entries(self._owners)
+        self._generated = {**self._settled.saved, **self._outcome.entries(self._owners)}
         cache = linking.cache(change.facts, self._placement, self._packages, self._linker_settings())
         if cache is not None:
             self._generated[CACHE] = Entry(path=CACHE, size=len(cache)), cache
@@ -87,17 +90,18 @@ class Installation:
 
     def items(self) -> Iterator[Item]:
         """The entries of the layer: directories, the files of the packages, then what is generated."""
-        for path in sorted(self._placement.places):
-            placed = self._placement.places[path]
-            if placed.kind is Kind.DIRECTORY and path not in self._generated:
-                yield self._outcome.adjusted(self._owners.entry(placed), self._owners), None
+        places = self._placement.places.values()
+        folders = [self._entry(one) for one in places if one.kind is Kind.DIRECTORY and one.path not in self._generated]
+        folders += [entry for entry, _ in self._generated.values() if entry.kind is Kind.DIRECTORY]
+        yield from ((entry, None) for entry in sorted(folders, key=lambda entry: entry.path))
         for package in self._packages:
             for file, content in package.contents():
                 chosen = self._placement.chosen.get((package.nevra, file.index))
                 if chosen and chosen.kind is not Kind.DIRECTORY and chosen.path not in self._generated:
-                    yield self._outcome.adjusted(self._owners.entry(chosen), self._owners), content
+                    yield self._entry(chosen), content
         for _, (entry, data) in sorted(self._generated.items()):
-            yield entry, data if entry.kind is Kind.FILE else None
+            if entry.kind is not Kind.DIRECTORY:
+                yield entry, data if entry.kind is Kind.FILE else None
         database = self._change.facts.database
         if database and database.kind is DatabaseKind.SQLITE and (self._packages or self._leaving):
             left_out = self._placement.left_out
@@ -106,7 +110,7 @@ class Installation:
 
     def removed(self) -> tuple[str, ...]:
         """The places of the base that are gone."""
-        arriving = self._placement.places.keys() | self._generated.keys()
+        arriving = self._placement.places.keys() | self._generated.keys() | self._settled.staying
         ways = self._placement.ways
         leaving = (file for header in self._leaving.values() for file in files(header))
         staying = (file for _, file, _ in self._staying_files()) if self._leaving else ()
@@ -122,6 +126,27 @@ class Installation:
         for placed in self._placement.places.values():
             yield self._owners.entry(placed)
         yield from (entry for entry, _ in self._generated.values())
+
+    def _entry(self, placed: Placed) -> Entry:
+        return self._outcome.adjusted(self._owners.entry(placed), self._owners)
+
+    def _leaving_files(self) -> Iterator[tuple[str, PackagedFile]]:
+        """The places and files of the packages that go."""
+        for header in self._leaving.values():
+            for file in files(header):
+                yield self._placement.ways.place_of(file.path), file
+
+    def _is_free(self) -> Callable[[str], bool]:
+        """Whether the base has a file at a place that is of no package; packages are asked only where it has one."""
+        there = self._change.facts.layout.files
+        owned: set[str] = set()
+
+        def is_free(place: str) -> bool:
+            if place in there and not owned:
+                owned.update(place for place, _, _ in self._staying_files())
+            return place in there and place not in owned
+
+        return is_free
 
     def _linker_settings(self) -> dict[str, bytes]:
         """What packages say to the dynamic linker, by place."""

@@ -87,6 +87,16 @@ class Placement:
                 if wanted(file):
                     self._place(one, file)
 
+    def take_back(self, placed: Placed) -> None:
+        """Leave what the base has in a file's place."""
+        del self.places[placed.path]
+        del self.chosen[placed.package, placed.file.index]
+
+    def rename(self, placed: Placed, path: str) -> None:
+        """Put a file elsewhere."""
+        self.take_back(placed)
+        self.places[path] = self.chosen[placed.package, placed.file.index] = replace(placed, path=path)
+
     def _place(self, package: Incoming, file: PackagedFile) -> None:
         kind = _KINDS.get(file.kind)
         if kind is None:
