@@ -22,16 +22,50 @@ from imagekit.lock import (
     differences,
     missing,
 )
-from imagekit.lock_changes import changes
+from imagekit.lock_changes import changes, moved_packages
+from imagekit.lock_packages import (
+    LockedKey,
+    LockedPackage,
+    LockedPackages,
+    LockedRepository,
+    Reason,
+    Why,
+)
 from imagekit.oci.digest import Digest
+from imagekit.packages import PackageRequest
 
 ONE, TWO, THREE = (Digest.of(text) for text in (b"one", b"two", b"three"))
 URL = "https://example.com/tool.tar.gz"
 MAKING = Making(codec="gzip/1", layer_format=1, generated={"runtime client": "sha256:00"})
 REQUEST = Request(
     platforms=(
-        PlatformRequest(architecture="arm64", base="corp/base:1", images=("corp/tool:2",), archives={URL: TWO.hex}),
+        PlatformRequest(
+            architecture="arm64",
+            base="corp/base:1",
+            images=("corp/tool:2",),
+            archives={URL: TWO.hex},
+            packages=PackageRequest(architecture="aarch64", install=("jq",), remove=("curl",)),
+        ),
     )
+)
+
+
+def package(nevra: str, why: Why, what: str, of: str = "") -> LockedPackage:
+    because = Reason(why=why, what=what, of=of)
+    url = f"https://example.com/{nevra}.rpm"
+    return LockedPackage(nevra=nevra, repository="corp", url=url, size=7, digest=ONE, because=because)
+
+
+KEY = LockedKey(fingerprint="A" * 40, url="keys/corp.asc", digest=THREE)
+PACKAGES = LockedPackages(
+    asked=("jq",),
+    install=(
+        package("jq-1:1.7-1.aarch64", Why.ASKED, "jq"),
+        package("oniguruma-6.9-1.aarch64", Why.REQUIRES, "libonig.so.5()(64bit)", "jq"),
+        package("words-1-1.noarch", Why.RECOMMENDS, "words", "oniguruma"),
+    ),
+    removed={"curl-8-1.aarch64": Reason(why=Why.REMOVED, what="curl")},
+    repositories={"corp": LockedRepository(url="https://example.com/", revision="17", repomd=TWO, keys=(KEY,))},
 )
 LOCK = Lock(
     imagekit="1.0.0",
@@ -44,6 +78,7 @@ LOCK = Lock(
             base=LockedImage(reference="corp/base:1", manifest=ONE, config=TWO, index=THREE),
             images={"corp/tool:2": LockedImage(reference="corp/tool:2", manifest=TWO, config=ONE)},
             archives={URL: LockedArchive(url=URL, digest=TWO, size=7)},
+            packages=PACKAGES,
         ),
     ),
 )
@@ -83,6 +118,19 @@ def test_a_lock_fits_the_request_it_was_made_for():
             Request(platforms=(*REQUEST.platforms, PlatformRequest(architecture="x86_64"))),
             "x86_64 is not locked",
         ),
+        (
+            asked(packages=PackageRequest(architecture="aarch64", install=("jq", "zip"), remove=("curl",))),
+            "arm64: the package zip is not locked",
+        ),
+        (
+            asked(packages=PackageRequest(architecture="aarch64", remove=("curl",))),
+            "arm64: the package jq is locked but no longer asked for",
+        ),
+        (asked(packages=None), "arm64: the package jq is locked but no longer asked for"),
+        (
+            asked(packages=PackageRequest(architecture="aarch64", install=("jq",))),
+            "what the spec asks for is written otherwise than when the lock was made",
+        ),
     ],
 )
 def test_a_stale_lock_says_what_the_spec_asks_for_now(request_, sentence):
@@ -114,6 +162,39 @@ def test_a_stale_lock_says_what_this_imagekit_makes_otherwise(making, sentence):
 def test_a_lock_that_was_merged_by_hand_does_not_hide_what_it_lost():
     torn = replace(LOCK, platforms=(replace(LOCK.platforms[0], images={}),))
     assert differences(torn, REQUEST, MAKING) == ("arm64: the image corp/tool:2 is not locked",)
+
+
+def test_packages_that_are_not_locked_at_all_are_missing():
+    torn = replace(LOCK, platforms=(replace(LOCK.platforms[0], packages=None),))
+    assert missing(torn, REQUEST) == ("arm64: no packages are locked",)
+
+
+def test_a_package_is_there_for_another_one_up_to_what_the_spec_asks_for():
+    assert [item.name for item in PACKAGES.way_to("words")] == ["words", "oniguruma", "jq"]
+    assert [item.name for item in PACKAGES.way_to("jq-1:1.7-1.aarch64")] == ["jq"]
+    assert PACKAGES.way_to("curl") == ()
+    assert PACKAGES.with_what_came_along(["oniguruma", "nothing"]) == {"oniguruma", "words"}
+
+
+def test_a_way_that_goes_in_circles_ends():
+    circle = replace(PACKAGES, install=tuple(package(f"{a}-1-1.noarch", Why.REQUIRES, "x", b) for a, b in ("ab", "ba")))
+    assert [item.name for item in circle.way_to("a")] == ["a", "b"]
+
+
+def test_packages_that_move_between_two_locks():
+    moved = replace(
+        PACKAGES,
+        install=(package("jq-1:1.8-1.aarch64", Why.ASKED, "jq"), *PACKAGES.install[1:2]),
+        removed={},
+    )
+    fresh = replace(LOCK, platforms=(replace(LOCK.platforms[0], packages=moved),))
+    assert [(row.name, row.locked, row.now) for row in moved_packages(LOCK, fresh)] == [
+        ("curl", "removed", "nothing"),
+        ("jq", "1:1.7-1.aarch64", "1:1.8-1.aarch64"),
+        ("words", "1-1.noarch", "nothing"),
+    ]
+    assert moved_packages(LOCK, LOCK) == ()
+    assert len(moved_packages(None, LOCK)) == 4
 
 
 def test_what_is_missing_is_less_than_what_differs():

@@ -31,7 +31,7 @@ def texts_have_their_form(draft: Draft) -> Iterator[Finding]:
     for check, pairs in _texts(draft):
         for path, text in pairs:
             if problem := check(text):
-                yield placed(problem, draft.places.get(path))
+                yield placed(problem, draft.places.get(path), text)
 
 
 def _templates(draft: Draft) -> _Checked:

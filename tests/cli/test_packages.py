@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 
 import pytest
@@ -448,6 +449,16 @@ def test_amazon_linux_2_has_a_core_and_topics(bench, registry):
     )
 
 
+def test_without_libsolv_packages_cannot_be_chosen_but_a_lock_can_be_built_from(amazon):
+    lock(amazon, packages=["jq"], architectures=["x86_64"])
+    amazon.patch.setitem(sys.modules, "solv", None)
+    amazon.run("build", "--locked").ok()
+    amazon.lock.unlink()
+    outcome = failed(amazon, 5, packages=["jq"], architectures=["x86_64"])
+    assert "error: packages cannot be chosen on this machine" in outcome
+    assert "images are built from the lock anywhere" in outcome
+
+
 def test_a_base_without_a_database_says_so(bench):
     bench.spec(packages=["jq"])
     assert "the base has no RPM database" in bench.run("lock").err
@@ -472,6 +483,9 @@ def test_the_same_site_gives_the_same_lock(amazon):
     amazon.patch.setenv("SOURCE_DATE_EPOCH", "1")
     lock(amazon, packages=["jq", "php8.4-cli", "curl"], weak_dependencies=True, upgrade="all")
     first = amazon.lock.read_bytes()
+    amazon.lock.unlink()
+    lock(amazon, packages=["jq", "php8.4-cli", "curl"], weak_dependencies=True, upgrade="all")
+    assert amazon.lock.read_bytes() == first, "whatever the cache held"
     amazon.lock.unlink()
     shutil.rmtree(os.environ.get("IMAGEKIT_CACHE_DIR", os.path.expanduser("~/.cache/imagekit")))
     lock(amazon, packages=["jq", "php8.4-cli", "curl"], weak_dependencies=True, upgrade="all")

@@ -19,6 +19,58 @@ BOOTSTRAP_HINT = "add the executable that speaks the Runtime API: `bootstrap: {p
 WRONG = [
     ("handlr: a", "4:1", "IK0101", f"did you mean `handler`? {KEYS}"),
     ("qqq: a", "4:1", "IK0101", KEYS),
+    ("packages: ['@tools']", "4:12", "IK0104", "name the packages that you need of it"),
+    ("packages: [' jq']", "4:12", "IK0104", "write the name as `dnf install` takes it"),
+    ("packages: [-jq]", "4:12", "IK0104", "write the name as `dnf install` takes it"),
+    ("packages: [tool.rpm]", "4:12", "IK0104", "begin its path with ./: './tool.rpm'"),
+    ("packages: [./tool]", "4:12", "IK0104", "what goes in as it is stands under `files`"),
+    ("packages: [../../tool.rpm]", "4:12", "IK0104", "set `root` to a folder that holds both, such as `root: ..`"),
+    (
+        f"packages: [{{name: jq, sha256: '{'0' * 64}'}}]",
+        "4:31",
+        "IK0107",
+        "the lock has the checksum of what comes out of a package repository",
+    ),
+    ("remove: [-curl]", "4:10", "IK0104", "write the name as `dnf install` takes it"),
+    ("upgrade: ['@all']", "4:11", "IK0104", "name the packages that you need of it"),
+    (
+        "repositories: [{name: a, baseurl: 'https://a/{releasver}'}]",
+        "4:35",
+        "IK0105",
+        "did you mean `releasever`? "
+        "valid placeholders here: version, architecture, oci_arch, rpm_arch, name, tool_arch, releasever",
+    ),
+    (
+        "repositories: [{name: a, baseurl: 'ftp://a/'}]",
+        "4:35",
+        "IK0104",
+        "an archive comes from an https:// or http:// URL, or is a path below `root`",
+    ),
+    ("repositories: [{name: a, baseurl: 'https://a', mirrorlist: 'https://b'}]", "4:60", "IK0107", "keep one of them"),
+    (
+        "repositories: [{name: a, baseurl: 'https://a'}, {name: a, baseurl: 'https://b'}]",
+        "4:56",
+        "IK0107",
+        "give each its own name",
+    ),
+    (
+        "repositories: [{name: a, baseurl: 'https://a', gpgkey: 'https://a/key'}]",
+        "4:56",
+        "IK0102",
+        "add the `fingerprint` that its owner publishes, or put the key into a file below `root`",
+    ),
+    (
+        f"repositories: [{{name: a, baseurl: 'https://a', fingerprint: {'A' * 40}}}]",
+        "4:61",
+        "IK0107",
+        "add the key itself",
+    ),
+    (
+        "certificates: [/etc/ca.pem]",
+        "4:16",
+        "IK0104",
+        "write it relative to `root`, which is the spec's folder when left out",
+    ),
     ("package: [jq]", "4:1", "IK0101", f"did you mean `packages`? {KEYS}"),
     (
         "bootstrap: {commnd: [/a]}",

@@ -32,8 +32,8 @@ class Cached:
             items = [self._item(number, folder, *one) for number, one in enumerate(lists)]
             yield [item for item, _ in items]
             for item, key in items:
-                if item["write"] and os.path.exists(item["write"]):
-                    self._keep(item["write"], key)
+                if item["is_new"] and os.path.exists(item["form"]):
+                    self._keep(item["form"], key)
 
     def _item(self, number: int, folder: str, name: str, priority: int, fetched: Fetched) -> tuple[dict[str, Any], str]:
         key = f"{fetched.digest} {version('solv')}"
@@ -43,8 +43,8 @@ class Cached:
             "name": name,
             "priority": priority,
             "primary": fetched.path,
-            "solv": path or "",
-            "write": "" if path else f"{folder}/{number}.solv",
+            "form": path or f"{folder}/{number}.solv",
+            "is_new": path is None,
         }
         return item, key
 

@@ -1,6 +1,6 @@
 """The process that chooses: requests and answers are lines of JSON on stdin and stdout.
 
-parent   {"architecture": …, "repositories": [{"name", "priority", "primary", "solv", "write"}], "database": …, …}
+parent   {"architecture": …, "repositories": [{"name", "priority", "primary", "form", "is_new"}], "database": …, …}
 child    {"need": "filelists"}                  when packages require paths that only complete file lists know
 parent   {"filelists": {NAME: PATH}}
 child    {"install": […], "remove": {…}, "newer": […]}, or {"problems": …}, {"unknown": …}, {"unreadable": …}
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from imagekit.engines.native.installed import headers
 from imagekit.engines.native.solver import asking, choice
-from imagekit.engines.native.solver.universe import Universe, Unreadable
+from imagekit.engines.native.solver.universe import Universe, Unreadable, convert
 from imagekit.errors import ImagekitError
 from imagekit.facts import Database
 from imagekit.rpm.header import Header
@@ -37,9 +37,9 @@ def _answer(requests: BinaryIO, answers: BinaryIO) -> dict[str, Any]:
     request = json.loads(requests.readline())
     universe = Universe(request["architecture"])
     for item in request["repositories"]:
-        universe.load(item["name"], item["priority"], item["primary"], item["solv"])
-        if item["write"]:
-            universe.write(item["name"], item["write"])
+        if item["is_new"]:
+            convert(item["name"], item["primary"], item["form"])
+        universe.load(item["name"], item["priority"], item["form"])
     universe.install(header for _, header in headers(_database(request["database"])))
     universe.add_files(_files(request["files"]))
     paths = universe.settle()

@@ -63,7 +63,7 @@ class Change:
                 recommending.append(item)
             else:
                 item, why, kind = recommending.popleft(), Why.RECOMMENDS, solv.SOLVABLE_RECOMMENDS
-            for dependency in item.lookup_deparray(kind):
+            for dependency in sorted(item.lookup_deparray(kind), key=str):
                 for one in sorted(self.pool.whatprovides(dependency), key=str):
                     if one.id in left:
                         found[one.id] = Reason(why=why, what=str(dependency), of=item.name)
@@ -71,7 +71,7 @@ class Change:
 
     def _offered(self, item: Any, found: Mapping[int, Reason]) -> Reason:
         """A package that offers itself, because of what it supplements."""
-        for dependency in item.lookup_deparray(solv.SOLVABLE_SUPPLEMENTS):
+        for dependency in sorted(item.lookup_deparray(solv.SOLVABLE_SUPPLEMENTS), key=str):
             for one in sorted(self.pool.whatprovides(dependency), key=str):
                 if one.id in found or one.isinstalled():
                     return Reason(why=Why.RECOMMENDS, what=str(dependency), of=one.name)
@@ -87,7 +87,7 @@ class Change:
 
     def _lack(self, item: Any) -> Reason | None:
         gone = {one.id for one in self.gone}
-        for dependency in item.lookup_deparray(solv.SOLVABLE_REQUIRES):
+        for dependency in sorted(item.lookup_deparray(solv.SOLVABLE_REQUIRES), key=str):
             lost = [one for one in self.pool.whatprovides(dependency) if one.id in gone and one.id != item.id]
             if lost:
                 return Reason(why=Why.LACKS, what=str(dependency), of=lost[0].name)
@@ -96,7 +96,7 @@ class Change:
     def _conflict(self, item: Any) -> Reason | None:
         for one in sorted(self.new, key=str):
             for mine, other in ((item, one), (one, item)):
-                for dependency in mine.lookup_deparray(solv.SOLVABLE_CONFLICTS):
+                for dependency in sorted(mine.lookup_deparray(solv.SOLVABLE_CONFLICTS), key=str):
                     if other.matchesdep(solv.SOLVABLE_PROVIDES, dependency):
                         return Reason(why=Why.CONFLICTS, what=str(dependency), of=one.name)
         return None

@@ -52,29 +52,19 @@ class Universe:
         self.files: dict[int, str] = {}
         self._repositories: dict[str, Any] = {}
 
-    def load(self, name: str, priority: int, primary: str, cached: str) -> None:
-        """A package repository out of primary.xml, or out of what `write` left; lower priorities win."""
+    def load(self, name: str, priority: int, form: str) -> None:
+        """A package repository out of what `convert` wrote; lower priorities win."""
         repository = self._repositories[name] = self.pool.add_repo(name)
         repository.priority = -priority
-        if cached:
-            with open(cached, "rb") as file:
-                self._check(repository.add_solv(_xfile("", file)), name)
-        else:
-            with _document(primary, name) as file:
-                self._check(repository.add_rpmmd(_xfile("primary.xml", file), None), name)
-        repository.internalize()
-
-    def write(self, name: str, path: str) -> None:
-        """What was loaded of a repository in libsolv's own form, which is read thirty times faster."""
-        with open(path, "wb") as file:
-            self._check(self._repositories[name].write(_xfile("", file, "w")), name)
+        with open(form, "rb") as file:
+            _check(self.pool, repository.add_solv(_xfile("", file)), name)
 
     def extend(self, name: str, filelists: str) -> None:
         """All files of a repository's packages."""
         repository = self._repositories[name]
         flags = repository.REPO_LOCALPOOL | repository.REPO_EXTEND_SOLVABLES
         with _document(filelists, name) as file:
-            self._check(repository.add_rpmmd(_xfile("filelists.xml", file), "FL", flags), name)
+            _check(self.pool, repository.add_rpmmd(_xfile("filelists.xml", file), "FL", flags), name)
 
     def install(self, headers: Iterable[Header]) -> None:
         """What the base has."""
@@ -130,9 +120,26 @@ class Universe:
         found = self.pool.Dep(name)
         return found.Rel(relation, self.pool.Dep(evr)) if flags & _SENSES and evr else found
 
-    def _check(self, done: bool, name: str) -> None:
-        if not done:
-            raise Unreadable(f"{name}: {self.pool.errstr or 'libsolv cannot read it'}")
+
+def convert(name: str, primary: str, form: str) -> None:
+    """Write a repository's primary.xml in libsolv's own form, which is read thirty times faster.
+
+    Packages are only ever loaded from it: it has their dependencies in another order than the document, and a choice
+    must not depend on what was in a cache.
+    """
+    pool = solv.Pool()
+    pool.setdisttype(pool.DISTTYPE_RPM)
+    repository = pool.add_repo(name)
+    with _document(primary, name) as file:
+        _check(pool, repository.add_rpmmd(_xfile("primary.xml", file), None), name)
+    repository.internalize()
+    with open(form, "wb") as file:
+        _check(pool, repository.write(_xfile("", file, "w")), name)
+
+
+def _check(pool: Any, done: bool, name: str) -> None:
+    if not done:
+        raise Unreadable(f"{name}: {pool.errstr or 'libsolv cannot read it'}")
 
 
 def _xfile(name: str, file: Any, mode: str = "r") -> Any:
