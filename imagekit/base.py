@@ -50,7 +50,7 @@ class Base:
     """One operating system; without a `reference` the image starts empty.
 
     `layout` is what layers meet: the base's names, or what imagekit itself puts into an empty image first.
-    `static_only` says that nothing but a static executable can start there.
+    `static_only` says that nothing but a static executable can start there; `empty` are folders without a file.
     """
 
     name: str
@@ -65,6 +65,7 @@ class Base:
     working_directory: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     static_only: bool = False
+    empty: tuple[str, ...] = ()
     system: System | None = None
     repositories: tuple[PackageRepository, ...] = ()
     #: Packages that another one may take the place of: small stand-ins for what is whole elsewhere.
@@ -89,10 +90,15 @@ class Base:
             working_directory=document.get("working_directory", ""),
             environment=dict(document.get("environment", {})),
             static_only=document.get("static_only") == "true",
+            empty=tuple(document.get("empty", ("/",) if system else ())),
             system=system,
             repositories=tuple(map(PackageRepository.from_mapping, document.get("package_repositories", ()))),
             replaceable=tuple(document.get("replaceable_packages", ())),
         )
+
+    def surely_lacks(self, path: str) -> bool:
+        """Whether the base image certainly has no such file."""
+        return any(path.startswith(f"{folder.rstrip('/')}/") for folder in self.empty)
 
     def lifecycle_finding(self, today: date, place: Place | None) -> Finding | None:
         """A warning once the operating system gets no more security updates."""

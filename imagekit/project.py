@@ -12,15 +12,16 @@ from imagekit import base, language
 from imagekit.architecture import Architecture
 from imagekit.base import Base
 from imagekit.errors import InvalidSpec, UsageError, WrongChecksum
-from imagekit.findings import Finding, Place
+from imagekit.findings import Finding, Place, Severity
 from imagekit.language import Language
 from imagekit.lock import PlatformRequest, Request
 from imagekit.packages import PackageRequest, together
 from imagekit.rootfs import root
+from imagekit.spec.bootstrap import Client
 from imagekit.spec.flatten import for_platform
 from imagekit.spec.known import Known
 from imagekit.spec.load import load
-from imagekit.spec.model import Spec
+from imagekit.spec.model import Kind, Spec
 from imagekit.spec.packages import Package
 from imagekit.spec.platform import PlatformFromImage, PlatformSpec
 from imagekit.spec.syntax import is_url, label, layout
@@ -55,12 +56,18 @@ class Project:
         refused = tuple(_not_together(spec, used, system))
         if refused:
             raise InvalidSpec((*found, *refused))
+        platforms = tuple(for_platform(complete, item, used.words(item)) for item in complete.architectures)
+        missing = next((item for item in platforms if _lacks_command(item, system)), None)
         return cls(
             spec=complete,
             language=used,
             base=system,
-            platforms=tuple(for_platform(complete, item, used.words(item)) for item in complete.architectures),
-            warnings=(*found, *((lifecycle,) if lifecycle else ())),
+            platforms=platforms,
+            warnings=(
+                *found,
+                *((lifecycle,) if lifecycle else ()),
+                *((_command_missing(missing),) if missing else ()),
+            ),
         )
 
     def only(self, architectures: Sequence[Architecture]) -> Self:
@@ -161,6 +168,29 @@ def _pinned(spec: PlatformSpec, item: Package, digest: Callable[[str, Place | No
     if item.sha256 and found != item.sha256:
         raise WrongChecksum(f"{item.name} has another checksum: expected {item.sha256}, got {found}", place=item.place)
     return found
+
+
+def _lacks_command(spec: PlatformSpec, system: Base) -> bool:
+    """Whether what is started is certainly not in the image: nothing is known of a base of the spec's own, of packages,
+    and of what is added to a runtime's image later."""
+    start = spec.bootstrap
+    if not isinstance(start, Client) or not start.command or spec.base or spec.packages.install:
+        return False
+    path = start.command[0]
+    brought = any(f"{path}/".startswith(f"{item.target.rstrip('/')}/") for item in (*spec.files, *spec.archives))
+    return spec.kind is Kind.FUNCTION and not brought and system.surely_lacks(path)
+
+
+def _command_missing(spec: PlatformSpec) -> Finding:
+    start = spec.bootstrap
+    assert isinstance(start, Client)
+    return Finding(
+        code="IK0207",
+        severity=Severity.WARNING,
+        message=f"nothing brings {start.command[0]}, which is what is started, and {spec.os} does not have it",
+        hint="bring it with `archives`, `files` or `packages`, or say in `bootstrap` where it is",
+        place=start.place,
+    )
 
 
 def _not_together(spec: Spec, used: Language, system: Base) -> Iterator[Finding]:

@@ -322,3 +322,27 @@ def test_a_warning_needs_packages_and_no_lock(tmp_path, name, file, asks, does_n
     (tmp_path / file).write_text(asks)
     (tmp_path / project.language.dependencies[0].manifest).write_text("")
     assert codes() == []
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({}, True),
+        ({"kind": "runtime"}, False),
+        ({"bootstrap": {"worker": ["/usr/bin/python3.11", "/var/runtime/worker.py"]}}, False),
+        ({"bootstrap": {"worker": ["/opt/python/bin/python3", "/var/runtime/worker.py"]}}, True),
+        ({"bootstrap": {"per_event": ["/var/task/app"]}}, False),
+        ({"archives": [{"source": "python.tar.gz", "target": "/var/lang"}]}, False),
+        ({"archives": [{"source": "python.tar.gz", "target": "/"}]}, False),
+        ({"archives": [{"source": "python.tar.gz", "target": "/var/language"}]}, True),
+        ({"files": [{"source": "python3", "target": "/var/lang/bin/python3"}]}, False),
+        ({"base": "registry.example.com/python:3.13"}, False),
+        ({"packages": ["python3.13"]}, False),
+        ({"language": "custom", "os": "scratch", "bootstrap": {"per_event": ["/bin/jq"]}}, True),
+    ],
+)
+def test_a_command_that_nothing_brings_is_warned_of(bench, spec, told):
+    """Where it is certain: what a base or a package has is not known here."""
+    bench.spec(**{"language": "python", "os": "al2023", "bootstrap": None, "handler": "app.handler", **spec})
+    outcome = bench.run("validate").ok()
+    assert ("warning[IK0207]" in outcome.err) is told
