@@ -372,6 +372,14 @@ def test_an_event_is_answered_once(start: Start, worker: Worker) -> None:
     client.may_tell()
 
 
+@pytest.mark.parametrize(("worker", "architecture"), on_both("splits"))
+def test_a_forked_child_that_returns_too_answers_nothing(start: Start, worker: Worker) -> None:
+    """Nor does it take an event of its parent's."""
+    client = start("cases.splits")
+    for _ in range(4):
+        assert _value(_ask(client, {}), worker) == "parent"
+
+
 def test_a_handler_may_lie_in_a_folder(start: Start, worker: Worker, client: Client) -> None:
     folder = client.task / "src" / "inner"
     folder.mkdir(parents=True)

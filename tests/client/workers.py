@@ -24,6 +24,8 @@ A row needs `tests/client/handlers/<name>/`, with these files in the worker's la
     web          streams status 201 with the header "x-test: yes" and the body "made"; feature "web".
     late         answers "first", and with `late` in the event throws an error once that is sent; feature "late".
     twice        answers "first" and then, for the same event, something else; feature "twice".
+    splits       forks a child, which returns "child" at once; the parent waits a moment and returns "parent"; feature
+                 "splits".
   Where events are texts (`json=False`) `{"code": 7}` comes as it stands, to be looked into as you like.
 `broken`: throws an error with the text "broken at load" when it is loaded; has a function `same`.
 `exits`: writes "exits at load" to stderr and exits with code 3 when it is loaded; has a function `same`.
@@ -52,7 +54,7 @@ from tests.support.tools import ARM64_SYSROOT, missing, need, need_file
 _HANDLERS = CHECKOUT / "tests/client/handlers"
 _RUNTIME = "/var/runtime/"
 
-#: Everything a language may not have.
+#: Everything a language may not have, but for a plain fork(2), "splits".
 ALL = frozenset({"invalid", "binary", "stream", "web", "late", "twice"})
 
 
@@ -141,7 +143,7 @@ WORKERS = (
         arm64={"/var/lang/bin/python3": lambda: need_file(f"{ARM64_SYSROOT}/usr/bin/python3")},
         suffix="py",
         # A function that has returned cannot answer again, and nothing of it runs on.
-        features=ALL - {"late", "twice"},
+        features=ALL - {"late", "twice"} | {"splits"},
         everywhere=True,
     ),
     Worker(
@@ -161,20 +163,20 @@ WORKERS = (
         name="ruby",
         programs={"/usr/bin/ruby": "ruby"},
         suffix="rb",
-        features=ALL - {"late", "twice"},
+        features=ALL - {"late", "twice"} | {"splits"},
     ),
     Worker(
         name="perl",
         programs={"/usr/bin/perl": "perl"},
         suffix="pl",
-        features=ALL - {"late", "twice"},
+        features=ALL - {"late", "twice"} | {"splits"},
         everywhere=True,
     ),
     Worker(
         name="php",
         programs={"/usr/bin/php": "php"},
         suffix="php",
-        features=ALL - {"late", "twice"},
+        features=ALL - {"late", "twice"} | {"splits"},
     ),
     Worker(
         name="lua",

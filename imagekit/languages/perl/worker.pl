@@ -24,7 +24,7 @@ sub get_remaining_time_in_millis {
 package Imagekit::Worker;
 my $root = $ENV{LAMBDA_TASK_ROOT} // '.';
 unshift @INC, $root, "$root/lib", "$root/local/lib/perl5";
-my ($in, $out, $json, @stack);
+my ($process, $in, $out, $json, @stack) = $$;
 my %environment = map { $_->[0] => $ENV{"AWS_LAMBDA_$_->[1]"} } (
     [function_name => 'FUNCTION_NAME'], [function_version => 'FUNCTION_VERSION'],
     [memory_limit_in_mb => 'FUNCTION_MEMORY_SIZE'],
@@ -33,6 +33,7 @@ my %environment = map { $_->[0] => $ENV{"AWS_LAMBDA_$_->[1]"} } (
 
 sub answer {
     my ($frame, $body, @fields) = @_;
+    exit 0 if $$ != $process;    # a child that a handler has forked: the event is its parent's
     utf8::encode($body) unless utf8::downgrade($body, 1);
     my ($bytes, $sent) = (join(' ', $frame, length $body, @fields) . "\n$body", 0);
     $sent += syswrite($out, $bytes, length($bytes) - $sent, $sent) // exit 1 while $sent < length $bytes;

@@ -12,11 +12,18 @@ const JSON = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZER
 
 final class Context extends \stdClass
 {
-    public function __construct(array $values)
+    public ?string $awsRequestId = null, $invokedFunctionArn = null, $traceId = null, $tenantId = null;
+    public int $deadlineMs = 0;
+    public mixed $identity = null, $clientContext = null;
+    public string|false $functionName, $functionVersion, $memoryLimitInMB, $logGroupName, $logStreamName;
+
+    public function __construct() // once: each event has a copy, which is quicker than a new one
     {
-        foreach ($values as $name => $value) {
-            $this->$name = $value;
-        }
+        $this->functionName = getenv('AWS_LAMBDA_FUNCTION_NAME');
+        $this->functionVersion = getenv('AWS_LAMBDA_FUNCTION_VERSION');
+        $this->memoryLimitInMB = getenv('AWS_LAMBDA_FUNCTION_MEMORY_SIZE');
+        $this->logGroupName = getenv('AWS_LAMBDA_LOG_GROUP_NAME');
+        $this->logStreamName = getenv('AWS_LAMBDA_LOG_STREAM_NAME');
     }
 
     public function getRemainingTimeInMillis(): int
@@ -35,6 +42,7 @@ final class Fault extends \Exception // a failure that Lambda has a name for
 
 function send(string $frame, string $body = '', string ...$fields): void
 {
+    PROCESS && getmypid() !== PROCESS && exit(0); // a child that a handler has forked: the event is its parent's
     fwrite(OUT, implode(' ', [$frame, strlen($body), ...$fields]) . "\n$body");
 }
 
@@ -102,17 +110,22 @@ function stream(string $id, \Generator $pieces): void
 
 function invoke(callable $handler, string $body, string $id, string ...$fields): void
 {
-    [$deadline, $arn, $trace, $tenant, $identity, $client]
-        = array_map(fn ($field) => $field === '-' ? null : rawurldecode($field), $fields + array_fill(0, 6, '-'));
-    putenv('_X_AMZN_TRACE_ID' . ($trace === null ? '' : "=$trace"));
+    foreach ($fields as &$field) {
+        $field = $field === '-' ? null : (str_contains($field, '%') ? rawurldecode($field) : $field);
+    }
+    [$deadline, $arn, $trace, $tenant, $identity, $client] = $fields + [null, null, null, null, null, null];
+    putenv($trace === null ? '_X_AMZN_TRACE_ID' : "_X_AMZN_TRACE_ID=$trace");
     $_SERVER['_X_AMZN_TRACE_ID'] = $_ENV['_X_AMZN_TRACE_ID'] = $trace;
     try {
-        $answer = $handler(decoded($body), new Context([
-            'awsRequestId' => rawurldecode($id), 'deadlineMs' => (int) $deadline, 'invokedFunctionArn' => $arn,
-            'traceId' => $trace, 'tenantId' => $tenant,
-            'identity' => decoded($identity), 'clientContext' => decoded($client),
-            ...FROM_ENVIRONMENT,
-        ]));
+        $context = clone CONTEXT;
+        $context->awsRequestId = rawurldecode($id);
+        $context->deadlineMs = (int) $deadline;
+        $context->invokedFunctionArn = $arn;
+        $context->traceId = $trace;
+        $context->tenantId = $tenant;
+        $context->identity = $identity === null ? null : decoded($identity);
+        $context->clientContext = $client === null ? null : decoded($client);
+        $answer = $handler(decoded($body), $context);
         match (true) {
             $answer instanceof \Generator => stream($id, $answer),
             is_resource($answer) => send('OK', stream_get_contents($answer), $id, 'application/octet-stream'),
@@ -143,11 +156,8 @@ function serve(callable $handler): void
 define('Imagekit\IN', fopen("php://fd/$in", 'r'));
 define('Imagekit\OUT', fopen("php://fd/$out", 'w'));
 stream_set_chunk_size(IN, 65536);
-define('Imagekit\FROM_ENVIRONMENT', array_map('getenv', [
-    'functionName' => 'AWS_LAMBDA_FUNCTION_NAME', 'functionVersion' => 'AWS_LAMBDA_FUNCTION_VERSION',
-    'memoryLimitInMB' => 'AWS_LAMBDA_FUNCTION_MEMORY_SIZE',
-    'logGroupName' => 'AWS_LAMBDA_LOG_GROUP_NAME', 'logStreamName' => 'AWS_LAMBDA_LOG_STREAM_NAME',
-]));
+define('Imagekit\CONTEXT', new Context());
+define('Imagekit\PROCESS', function_exists('pcntl_fork') ? getmypid() : 0);
 try {
     serve(handler(require handlerFile())); // loaded at the top level, where its variables are global
 } catch (\Throwable $error) {

@@ -149,11 +149,19 @@ class Channel:
         for descriptor in (reads, writes):
             os.set_inheritable(descriptor, False)
         self._reads, self._writes = os.fdopen(reads, "rb", 65536), os.fdopen(writes, "wb")
+        os.register_at_fork(after_in_child=self._leave)
 
     def __iter__(self) -> Iterator[tuple[bytes, list[bytes], bytes]]:
         for line in iter(self._reads.readline, b""):
             kind, length, *fields = line[:-1].split(b" ")
             yield kind, fields, self._reads.read(int(length))
+
+    def _leave(self) -> None:
+        """A child that a handler forks has no part in events: it reads the end, and what it writes is nothing."""
+        null = os.open(os.devnull, os.O_RDWR)
+        for file in (self._reads, self._writes):
+            os.dup2(null, file.fileno(), False)
+        os.close(null)
 
     def send(self, kind: bytes, body: bytes, *fields: bytes) -> None:
         self._writes.write(b" ".join((kind, b"%d" % len(body), *fields)) + b"\n")

@@ -27,6 +27,15 @@ module Imagekit
     end
   end
 
+  # A child that a handler forks has no part in events, which are its parent's: what it reads is the end, and what it
+  # writes is nothing. Ruby 3.1 and later tell of forks.
+  module Forks
+    def _fork
+      super.tap { |child| [READS, WRITES].each { |io| io.reopen(File::NULL) } if child.zero? }
+    end
+  end
+  Process.singleton_class.prepend(Forks) if Process.respond_to?(:_fork)
+
   # What a handler is told beside its event, by the names that AWS's own runtime has.
   class Context
     attr_reader :aws_request_id, :deadline_ms, :invoked_function_arn, :trace_id, :tenant_id, :identity, :client_context

@@ -46,6 +46,13 @@ sub forks {
     exit $event->{code};
 }
 
+sub splits {
+    my $child = fork // die "fork: $!";
+    return 'child' if !$child;
+    select undef, undef, undef, 0.1;
+    return 'parent';
+}
+
 sub hang {
     my ($event) = @_;
     sleep 600 if exists $event->{hang};

@@ -52,6 +52,15 @@ function forks($event)
     exit($event['code']);
 }
 
+function splits($event)
+{
+    if (pcntl_fork() === 0) {
+        return 'child';
+    }
+    usleep(100000);
+    return 'parent';
+}
+
 function hang($event)
 {
     while (isset($event['hang'])) {

@@ -50,6 +50,13 @@ def forks(event, context):
     return "here"
 
 
+def splits(event, context):
+    if os.fork() == 0:
+        return "child"
+    time.sleep(0.1)
+    return "parent"
+
+
 def hang(event, context):
     if "hang" in event:
         time.sleep(600)

@@ -44,6 +44,13 @@ def forks(event:, context:)
   exit! event['code']
 end
 
+def splits(event:, context:)
+  return 'child' unless fork
+
+  sleep 0.1
+  'parent'
+end
+
 def hang(event:, context:)
   sleep if event.key?('hang')
   'quick'
