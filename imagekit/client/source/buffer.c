@@ -7,7 +7,7 @@
 enum { SMALLEST = 1024, HUGE = 2 << 20 };
 
 struct span buffer_span(const struct buffer *buffer) {
-    return (struct span){buffer->bytes + buffer->start, buffer->end - buffer->start};
+    return span_from((struct span){buffer->bytes, buffer->end}, buffer->start);
 }
 
 size_t buffer_size(const struct buffer *buffer) {
@@ -51,7 +51,7 @@ char *buffer_room(struct buffer *buffer, size_t more) {
     }
     if (buffer_spare(buffer) < more)
         grow(buffer, buffer->end + more);
-    return buffer->bytes + buffer->end;
+    return buffer->bytes == NULL ? NULL : buffer->bytes + buffer->end;
 }
 
 void buffer_add(struct buffer *buffer, struct span bytes) {

@@ -7,7 +7,8 @@ struct span span_of(const char *text) {
 }
 
 struct span span_from(struct span whole, size_t start) {
-    return (struct span){whole.at + start, whole.size - start};
+    /* Nothing may be added to NULL, not even 0 (C11, section 6.5.6); compilers make no difference. */
+    return (struct span){start > 0 ? whole.at + start : whole.at, whole.size - start};
 }
 
 struct span span_first(struct span whole, size_t size) {
