@@ -112,14 +112,26 @@ def test_more_than_the_header_says():
         Package.read(stream).verify(stream)
 
 
+def old(header: bytes | None = None, payload: bytes | None = None) -> io.BytesIO:
+    """A package as rpm 4.11 made it, with SHA-1 of the header and MD5 of header and payload, and then changed."""
+    built = package.Package("old", files=FILES, lies={5092: (headers.STRINGS, [""])}).built
+    fields: dict[int, tuple[int, headers.Value]] = {
+        269: (headers.STRING, hashlib.sha1(built.header).hexdigest()),
+        1004: (headers.BINARY, hashlib.md5(built.header + built.payload).digest()),
+    }
+    return io.BytesIO(rebuilt(fields, header=header or built.header, payload=payload or built.payload))
+
+
 def test_old_packages_have_sha1_and_md5():
-    old = package.Package("old", files=FILES, lies={5092: (headers.STRINGS, [""]), 5093: (headers.INT32, [8])})
-    built = old.built
-    stream = io.BytesIO(built.data)
+    stream = old()
     Package.read(stream).verify(stream)
-    stream = io.BytesIO(built.data[:-1] + b"\0")
+    built = package.Package("old", files=FILES, lies={5092: (headers.STRINGS, [""])}).built
+    stream = old(payload=built.payload[:-1] + b"\0")
     with pytest.raises(WrongChecksum, match="its payload has another md5"):
         Package.read(stream).verify(stream)
+    stream = old(header=built.header.replace(b"https://", b"HTTPS://"))
+    with pytest.raises(WrongChecksum, match="its header has another sha1"):
+        Package.read(stream).verify_header()
 
 
 def test_a_package_without_digests_proves_nothing():
