@@ -31,11 +31,13 @@ _ABSENT: Final = (404, 410)
 class Wanted:
     """What a build reads and a push writes: references of images, URLs of archives, repositories.
 
-    Not `needed` where no spec names it.
+    `packages` are URLs in package repositories; one may end where its path is not known yet. Not `needed` where no spec
+    names it.
     """
 
     images: tuple[str, ...] = ()
     archives: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
     repositories: tuple[str, ...] = ()
     needed: bool = True
 
@@ -51,7 +53,8 @@ def remote(wanted: Wanted, hosts: Hosts, *, offline: bool) -> Iterator[Diagnosis
         access = Access(transport)
         looks: list[Callable[[], Iterable[Diagnosis]]] = [
             *(lambda name=name: _registry(name, access, writes=False) for name in wanted.images),
-            *(lambda url=url: _archive(url, access) for url in wanted.archives),
+            *(lambda url=url: _file("archive", url, access) for url in wanted.archives),
+            *(lambda url=url: _file("packages", url, access) for url in wanted.packages),
             *(lambda name=name: _registry(name, access, writes=True) for name in wanted.repositories),
         ]
         for found in parallel.each(lambda look: tuple(look()), looks, _WORKERS):
@@ -88,8 +91,8 @@ def _registry(name: str, access: Access, *, writes: bool) -> Iterator[Diagnosis]
     yield Diagnosis(topic=topic, subject=name, state=State.OK, text=f"answers {who}{via}")
 
 
-def _archive(url: str, access: Access) -> Iterator[Diagnosis]:
-    """Whether an archive is where it should be."""
+def _file(topic: str, url: str, access: Access) -> Iterator[Diagnosis]:
+    """Whether a file is where it should be; of a folder only whether its host answers."""
     transport = access.transport
     try:
         there = transport.hosts.mirrored(Url.parse(url))
@@ -97,14 +100,14 @@ def _archive(url: str, access: Access) -> Iterator[Diagnosis]:
         headers = {"Authorization": credential.header} if credential else {}
         answer = transport.send(Request(method="HEAD", url=there, headers=headers), SMALL)
     except ImagekitError as problem:
-        yield Diagnosis.of("archive", url, problem, needed=True)
+        yield Diagnosis.of(topic, url, problem, needed=True)
         return
     via = f", read from {there.authority}" if there.authority != Url.parse(url).authority else ""
-    if answer.status in _ABSENT:
+    if answer.status in _ABSENT and not url.endswith("/"):
         absent = RemoteFailed(f"{there.authority} has no such file", hint="check version and URL")
-        yield Diagnosis.of("archive", url, absent, needed=True)
+        yield Diagnosis.of(topic, url, absent, needed=True)
     else:
-        yield Diagnosis(topic="archive", subject=url, state=State.OK, text=f"answers{via}")
+        yield Diagnosis(topic=topic, subject=url, state=State.OK, text=f"answers{via}")
 
 
 def _authorities(wanted: Wanted, hosts: Hosts) -> Iterator[Diagnosis]:
@@ -125,5 +128,5 @@ def _names(wanted: Wanted, hosts: Hosts) -> Iterator[str]:
     found = [hosts.registry_for_reading(item.registry, item.repository)[0] for item in reads]
     found += [hosts.registry(Reference.parse(name).registry) for name in wanted.repositories]
     yield from (item.authority for item in found if item.scheme == "https")
-    mirrored = (hosts.mirrored(Url.parse(url)) for url in wanted.archives)
+    mirrored = (hosts.mirrored(Url.parse(url)) for url in (*wanted.archives, *wanted.packages))
     yield from (url.authority for url in mirrored if url.scheme == "https")

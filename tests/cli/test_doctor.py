@@ -119,6 +119,23 @@ def test_archives_are_asked_for_through_their_mirror(bench: Bench):
     assert bench.registry.seen("tool-1") == ["HEAD /tool-1.tar.gz"], "it is not fetched"
 
 
+def test_package_repositories_are_asked_where_packages_change(bench: Bench):
+    bench.registry.files["/good/repodata/repomd.xml"] = b"x"
+    corp = [{"name": name, "baseurl": f"{bench.registry.url}/{name}", "gpgcheck": False} for name in ("good", "gone")]
+    bench.patch.setenv("IMAGEKIT_MIRROR", f"{support.PUBLIC}={bench.registry.host},cdn.amazonlinux.com=127.0.0.1:1")
+    bench.spec(repositories=corp)
+    assert states(looked(bench), "packages") == {}, "nothing of them is read"
+    bench.spec(repositories=corp, packages=["jq"])
+    found = states(looked(bench), "packages")
+    (amazon,) = (name for name in found if "cdn.amazonlinux.com" in name)
+    assert amazon.endswith("/"), "the release in the rest of its path is the base's"
+    assert found == {
+        f"{bench.registry.url}/good/repodata/repomd.xml": "ok",
+        f"{bench.registry.url}/gone/repodata/repomd.xml": "missing",
+        amazon: "missing",
+    }
+
+
 def test_the_credentials_that_would_be_used_are_named(bench: Bench, tmp_path):
     bench.registry.doorkeeper = Doorkeeper("basic", users=USERS, anonymous="pull")
     bench.spec(push={"to": [bench.repository()]})
