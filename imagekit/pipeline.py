@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagekit import __version__
+from imagekit import locking
 from imagekit.architecture import Architecture
 from imagekit.build import Builder, cached
 from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
@@ -24,10 +24,9 @@ from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
 from imagekit.gather.packages import Installer
 from imagekit.keep import Built, below, folder_of, ignore, keep, opener, parcel
-from imagekit.lock import Lock, LockedImage, Making, PlatformRequest, differences
-from imagekit.lock_changes import check_locked
-from imagekit.lockfile import LockFile, Use
-from imagekit.making import codec, created, making
+from imagekit.lock import Lock, differences
+from imagekit.lockfile import Use
+from imagekit.making import codec, making
 from imagekit.oci.config import Config
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.ports import Cache
@@ -46,9 +45,6 @@ from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from imagekit.execute.image import LocalImage
-    from imagekit.lock_packages import LockedPackages
-    from imagekit.news import News
-    from imagekit.resolve_packages import PackageResolver
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +102,7 @@ def configs(session: Session, work: Project, lock: Lock) -> tuple[Config, ...]:
 
 def resolve(session: Session, work: Project, use: Use, compression: str | None = None, *, write: bool = True) -> Lock:
     """The lock to build from; a new one keeps what is still right of the old one, and is written beside the spec."""
-    file, request = lock_file(work), work.request(package_files.sha256)
+    file, request = locking.lock_file(work), work.request(package_files.sha256)
     known = file.read()
     wanted = making(work, compression, known)
     usable = file.usable(known, use, request, wanted)
@@ -114,7 +110,7 @@ def resolve(session: Session, work: Project, use: Use, compression: str | None =
         for spec in work.platforms:
             usable.at(spec.architecture.name)
         return usable
-    lock = _resolved(session, work, wanted, known, fetches=write)
+    lock = locking.made(session, work, wanted, known, fetches=write)
     why = f": {'; '.join(differences(known, request, wanted))}" if known else ""
     if write:
         file.write(lock)
@@ -122,53 +118,6 @@ def resolve(session: Session, work: Project, use: Use, compression: str | None =
     else:
         session.progress.say(f"{file.path} is {'stale' if known else 'missing'}{why}; what a new one would give:")
     return lock
-
-
-def upgrade(
-    session: Session, work: Project, compression: str | None = None, names: Sequence[str] = (), *, write: bool = True
-) -> Lock:
-    """A lock with everything resolved anew, or these packages alone; written beside the spec unless it says the same.
-
-    Raises UsageError for a package that is not locked.
-    """
-    file = lock_file(work)
-    known = file.read()
-    check_locked(known, names)
-    wanted = making(work, compression, known)
-    lock = _resolved(session, work, wanted, known if names else None, names, fetches=write)
-    if known and known.says_the_same_as(lock):
-        return known
-    if write:
-        file.write(lock)
-    return lock
-
-
-def lock_file(work: Project) -> LockFile:
-    """The lock beside the spec."""
-    return LockFile.beside(work.spec.path, __version__)
-
-
-def fresh(session: Session, work: Project, compression: str | None = None) -> Lock:
-    """What a lock would hold if it were made now; nothing is written, and no package is fetched."""
-    wanted = making(work, compression, lock_file(work).read())
-    return _resolved(session, work, wanted, None, fetches=False)
-
-
-def news(session: Session, work: Project, known: Lock, now: Lock, *, all_bases: bool = False) -> tuple[News, ...]:
-    """Newer versions of packages, with their advisories: of those locked, and of those that the base has.
-
-    A base is looked at where the spec asks for packages, or with `all_bases`.
-    """
-    from imagekit.resolve_packages import platform_news
-
-    requests = work.request(package_files.sha256, everywhere=all_bases)
-    resolver = _packages(session, work)
-    return tuple(
-        item
-        for request in requests.platforms
-        if request.packages and (locked := known.platform(request.architecture))
-        for item in platform_news(resolver, request, locked, now.at(request.architecture))
-    )
 
 
 def make(
@@ -188,7 +137,7 @@ def make(
 
 def gather(session: Session, work: Project, lock: Lock, *, build: bool) -> tuple[Gathered, ...]:
     """What lies on disk for each platform; `build` runs the host steps first."""
-    own = {lock_file(work).path, *work.spec.sources}
+    own = {locking.lock_file(work).path, *work.spec.sources}
     if build and any(spec.build for spec in work.platforms):
         ignore(kept(work).parent)
     around = Surroundings(
@@ -354,44 +303,3 @@ def _fetched(places: Places, part: ArchivePart) -> str:
     from imagekit.resolve import fetched
 
     return fetched(places.fetch, part.source, digest=part.digest, size=part.size).path
-
-
-def _resolved(
-    session: Session,
-    work: Project,
-    wanted: Making,
-    known: Lock | None,
-    free: Sequence[str] = (),
-    *,
-    fetches: bool = True,
-) -> Lock:
-    """A new lock. Only here SOURCE_DATE_EPOCH is read: what was locked has its time already."""
-    from imagekit.resolve import Resolver
-
-    request, places = work.request(package_files.sha256), session.places.below(work.spec.root)
-    time = created(session.environment, session.now())
-
-    def packages(asked: PlatformRequest, base: LockedImage, known: LockedPackages | None) -> LockedPackages:
-        return replace(_packages(session, work), free=tuple(free), fetches=fetches)(asked, base, known)
-
-    resolver = Resolver(source=places.source, fetch=places.fetch, packages=packages)
-    lock = resolver.lock(request, wanted, known=known, created=time, version=__version__)
-    if any(item.packages for item in request.platforms):
-        from imagekit.resolve_packages import warn_of_skew
-
-        warn_of_skew(lock)
-    return lock
-
-
-def _packages(session: Session, work: Project) -> PackageResolver:
-    from imagekit.resolve_packages import PackageResolver
-
-    places = session.places.below(work.spec.root)
-    return PackageResolver(
-        source=places.source,
-        fetch=places.fetch,
-        cache=session.cache,
-        progress=session.progress,
-        root=work.spec.root,
-        workers=session.workers,
-    )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Final
 
-from imagekit import deliver, pipeline
+from imagekit import deliver, locking, pipeline
 from imagekit.errors import UsageError
 from imagekit.oci.ports import Sink
 from imagekit.project import Project
@@ -55,7 +55,7 @@ def _check_place(work: Project, output: str, kind: str, path: str) -> None:
     if path == "-":
         hint = f"name a file, such as {kind}:{work.spec.name}.tar"
         raise UsageError(f"--output {output}: stdout is for references", hint=hint)
-    sources = (pipeline.lock_file(work).path, *work.spec.sources)
+    sources = (locking.lock_file(work).path, *work.spec.sources)
     if os.path.realpath(path) in map(os.path.realpath, sources):
         raise UsageError(f"--output {output}: the image is built from this file", hint="name another file")
     archive.check_place(path)

@@ -41,12 +41,12 @@ def explain(session: Session, package: str, spec: str, *, as_json: bool, overrid
 
     Reads the lock, and nothing else.
     """
-    from imagekit import pipeline
+    from imagekit import locking
     from imagekit.cli import work
 
     with work.opened(session, spec) as opened:
         loaded = work.load(session, opened, spec, overrides)
-        lock = pipeline.lock_file(loaded).read()
+        lock = locking.lock_file(loaded).read()
     if lock is None:
         raise StaleLock(f"{spec} has no lock", hint="`imagekit lock` writes one")
     rows = [row for platform in lock.platforms for row in _rows(platform, package)]

@@ -49,7 +49,7 @@ def lock(
 
     What a lock already holds stays as it is. The lock's creation time is SOURCE_DATE_EPOCH when that is set.
     """
-    from imagekit import pipeline
+    from imagekit import locking, pipeline
     from imagekit.cli import work
     from imagekit.lockfile import Use
 
@@ -59,10 +59,10 @@ def lock(
     for spec in specs:
         with work.opened(session, spec) as opened:
             loaded = work.load(session, opened, spec, overrides)
-            file = pipeline.lock_file(loaded)
+            file = locking.lock_file(loaded)
             before = file.read() if dry_run else None
             if upgrades:
-                made = pipeline.upgrade(opened, loaded, compression, packages, write=not dry_run)
+                made = locking.upgrade(opened, loaded, compression, packages, write=not dry_run)
             else:
                 use = Use.LOCKED if check else Use.RENEW
                 made = pipeline.resolve(opened, loaded, use, compression, write=not dry_run)

@@ -73,17 +73,17 @@ def outdated(
 def _found(
     session: Session, spec: str, overrides: Sequence[str], *, all_bases: bool
 ) -> tuple[tuple[Change, ...], tuple[News, ...]]:
-    from imagekit import pipeline
+    from imagekit import locking
     from imagekit.cli import work
     from imagekit.lock_changes import changes
 
     with work.opened(session, spec) as opened:
         loaded = work.load(session, opened, spec, overrides)
-        known = pipeline.lock_file(loaded).read()
+        known = locking.lock_file(loaded).read()
         if known is None:
             raise StaleLock(f"{spec} has no lock", hint="`imagekit lock` writes one")
-        now = pipeline.fresh(opened, loaded)
-        return changes(known, now), pipeline.news(opened, loaded, known, now, all_bases=all_bases)
+        now = locking.fresh(opened, loaded)
+        return changes(known, now), locking.news(opened, loaded, known, now, all_bases=all_bases)
 
 
 def _line(row: dict[str, Any]) -> str:
