@@ -135,4 +135,4 @@ def test_rpm_and_dnf_have_nothing_against_it(pair: Pair, world: World, tmp_path:
     assert world.dnf(pair.arch, ours, "check").out == ""
     assert world.dnf(pair.arch, ours, "install", "lua5.4").code == 0
     assert world.dnf(pair.arch, ours, "remove", "lua5.4", "edge-upgraded").code == 0
-    assert not (ours / "usr/share/edge/data").exists()
+    assert (ours / "etc/edge.conf.rpmsave").read_text() == "what the base has changed\n"

@@ -136,6 +136,7 @@ def _root(workshop: Workshop, arch: str, packages: list[Path]) -> Path:
     for held in (first, [path for path in packages if path not in first]):
         words = ("--install", "--ignorearch", "--nosignature", "--nodigest", *held)
         good(need("rpm"), "--root", root, *words, settings=workshop.settings)
+    (root / "etc/edge.conf").write_text("what the base has changed\n")
     return root
 
 
