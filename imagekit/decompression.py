@@ -84,22 +84,22 @@ class Decompressed:
         self._decoder: _Decoder | None = self._new() if self._new else None
         self.proves_end = self._decoder is not None
         if self._pending.startswith(_ZSTD):
-            self._stream = _zstd(self)
+            self._stream = _zstd(self._pending, raw)
 
     def read(self, size: int, /) -> bytes:
         """At most `size` bytes; empty at the end, when all of `raw` was read."""
         if self._stream:
             return self._zstd_read(self._stream, size)
         if not self._new:
-            return self.read_raw(size)
+            return self._read_raw(size)
         return self._decoded(size)
 
     def close(self) -> None:
         """Close what is behind it."""
         self._raw.close()
 
-    def read_raw(self, size: int, /) -> bytes:
-        """The compressed bytes, for a decoder that reads for itself."""
+    def _read_raw(self, size: int, /) -> bytes:
+        """The compressed bytes."""
         if not self._pending:
             return self._raw.read(size)
         piece, self._pending = self._pending[:size], self._pending[size:]
@@ -109,7 +109,7 @@ class Decompressed:
         while self._decoder:
             piece = b""
             if self._decoder.needs_input:
-                piece = self.read_raw(_INPUT)
+                piece = self._read_raw(_INPUT)
                 if not piece:
                     raise Damaged("it is cut off")
             out = self._step(self._decoder, piece, size)
@@ -133,7 +133,7 @@ class Decompressed:
             rest = rest.lstrip(b"\0")
             if rest:
                 break
-            rest = self.read_raw(_INPUT)
+            rest = self._read_raw(_INPUT)
             if not rest:
                 return None
         self._pending = rest + self._pending
@@ -171,23 +171,31 @@ def _decoder_of(head: bytes, *, lzma: bool) -> tuple[bytes, Callable[[], _Decode
     return b"", None
 
 
-class _RawOf:
-    """The compressed side of a stream, for zstandard's reader."""
+class _Compressed:
+    """The compressed side of a stream, for zstandard's reader.
 
-    def __init__(self, owner: Decompressed) -> None:
-        self._owner = owner
+    It knows nothing of the `Decompressed` that has the reader: Python does not find cycles through zstandard's objects,
+    and each of them holds megabytes.
+    """
+
+    def __init__(self, head: bytes, raw: Readable) -> None:
+        self._head = head
+        self._raw = raw
 
     def read(self, size: int, /) -> bytes:
         """Compressed bytes."""
-        return self._owner.read_raw(size)
+        if not self._head:
+            return self._raw.read(size)
+        piece, self._head = self._head[:size], self._head[size:]
+        return piece
 
 
-def _zstd(owner: Decompressed) -> Readable:
+def _zstd(head: bytes, raw: Readable) -> Readable:
     from zstandard import ZstdDecompressor
 
     engine = ZstdDecompressor(max_window_size=_MAX_ZSTD_WINDOW)
     return engine.stream_reader(
-        cast("IO[bytes]", _RawOf(owner)), read_size=_INPUT, read_across_frames=True, closefd=False
+        cast("IO[bytes]", _Compressed(head, raw)), read_size=_INPUT, read_across_frames=True, closefd=False
     )
 
 

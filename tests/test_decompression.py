@@ -2,10 +2,12 @@
 
 import bz2
 import contextlib
+import gc
 import gzip
 import io
 import lzma
 import random
+import weakref
 import zlib
 
 import pytest
@@ -127,3 +129,18 @@ def test_a_bomb_comes_in_bounded_pieces():
 def test_random_bytes_are_damage_or_data(kind, junk, cut):
     with contextlib.suppress(Damaged):
         unpacked(COMPRESS[kind](b"some data " * 5)[:cut] + junk)
+
+
+@pytest.mark.parametrize("form", COMPRESS)
+def test_what_was_read_is_let_go_of_at_once(form):
+    """Decoders hold megabytes each; one in a cycle would be kept, for zstandard's objects for ever."""
+    stream = Decompressed(io.BytesIO(COMPRESS[form](b"x" * 100_000)))
+    while stream.read(1000):
+        pass
+    held = weakref.ref(stream)
+    gc.disable()
+    try:
+        del stream
+        assert held() is None
+    finally:
+        gc.enable()
