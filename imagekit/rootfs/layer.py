@@ -43,8 +43,9 @@ def write_layer(
 
     `pool` compresses on more cores (see LayerWriter). Directories that the base has keep its mode, owner and
     mtime, and its symlinks to directories stay. Only packages bring their own and say so with `removed`: paths of the
-    base that are gone afterwards, with all below them, asked for after the last item. Raises BuildFailed for an entry
-    that does not fit the base or another entry, and for content that is not what its entry says.
+    base that are gone afterwards, with all below them, asked for after the last item; bytes of theirs that have a
+    digest were compared with it where they were read. Raises BuildFailed for an entry that does not fit the base or
+    another entry, and for content that is not what its entry says.
     """
     writer = LayerWriter(sink, codec, pool)
     tar = _LayerTar(writer, layout or BaseLayout(), own_directories=removed is not None)
@@ -153,10 +154,19 @@ class _LayerTar:
         blocks = header(_placed(entry, path))
         digest = ""
         if entry.kind is Kind.FILE:
-            digest = _copy(entry, content, blocks, self._writer)
+            digest = self._copied(entry, content, blocks)
         else:
             self._writer.write(blocks)
         self._seen[path] = _identity(entry, digest)
+
+    def _copied(self, entry: Entry, content: Content, blocks: bytes) -> str:
+        """Write a file; the digest of its content. What a package says of its content is judged where it is read."""
+        if self._own_directories and entry.digest and isinstance(content, bytes):
+            if len(content) != entry.size:
+                raise _changed(entry)
+            self._writer.write(blocks + content + padding(entry.size))
+            return entry.digest.hex
+        return _copy(entry, content, blocks, self._writer)
 
     def _again(self, path: str, entry: Entry, content: Content) -> None:
         """A path that is there already: nothing to write, but it must be the same."""
