@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from imagekit.errors import BuildFailed, InvalidFile
+from imagekit.gather import interrupts
 from imagekit.values import dataclass
 
 #: Lines of a failed step's output that are shown, of its beginning and of its end.
@@ -40,24 +41,14 @@ def run(command: HostCommand, say: Callable[[str], None]) -> None:
     The step is a process group of its own, so that an interrupt ends all that it started.
     """
     with _opened(command.log) as log:
+        running: list[subprocess.Popen[bytes]] = []
         try:
-            process = subprocess.Popen(
-                ["/bin/sh", "-e", "-c", command.script],
-                cwd=command.directory,
-                env=dict(command.environment),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except OSError as error:
-            raise BuildFailed(f"the step cannot run in {command.directory}: {error.strerror}") from error
-        except ValueError as error:  # a NUL, which no argument and no variable can hold (execve(2))
-            raise BuildFailed(f"the step cannot run: {error}", hint="write it, and its environment, as text") from error
-        try:
-            code = _wait(process, command.patience, say)
+            with interrupts.held():
+                running.append(_started(command, log))
+            code = _wait(running[0], command.patience, say)
         except BaseException:
-            _end(process)
+            for process in running:
+                _end(process)
             raise
     if code:
         raise BuildFailed(
@@ -86,6 +77,23 @@ def _opened(log: Path) -> BinaryIO:
         raise InvalidFile(
             f"the log {log} cannot be written: {error.strerror}", hint="remove or rename what is in its way"
         ) from error
+
+
+def _started(command: HostCommand, log: BinaryIO) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            ["/bin/sh", "-e", "-c", command.script],
+            cwd=command.directory,
+            env=dict(command.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise BuildFailed(f"the step cannot run in {command.directory}: {error.strerror}") from error
+    except ValueError as error:  # a NUL, which no argument and no variable can hold (execve(2))
+        raise BuildFailed(f"the step cannot run: {error}", hint="write it, and its environment, as text") from error
 
 
 def _wait(process: subprocess.Popen[bytes], patience: float, say: Callable[[str], None]) -> int:
