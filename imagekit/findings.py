@@ -33,6 +33,7 @@ CODES: dict[str, str] = {
     "IK0205": "the operating system has no packages",
     "IK0206": "a package repository without a place or a key",
     "IK0207": "a command that nothing brings into the image",
+    "IK0208": "an interpreter that needs a newer glibc than the operating system has",
     "IK0301": "code that asks for packages which nothing names exactly",
     "IK0450": "bytes that are not those of their digest",
     "IK0451": "a size that is not the one in the descriptor",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from pathlib import Path
@@ -123,6 +124,8 @@ class Language:
     dependency_folders: tuple[str, ...] = ()
     dependencies: tuple[Dependencies, ...] = ()
     archives: tuple[Archive, ...] = ()
+    #: The glibc that the archives' programs need, by the version of the language that it begins with.
+    glibc: Mapping[str, str] = field(default_factory=dict)
     worker: Worker | None = None
     markers: tuple[str, ...] = ()
     #: Variables that make its interpreter listen for a debugger, with `{port}`.
@@ -145,6 +148,7 @@ class Language:
             dependency_folders=tuple(document.get("dependency_folders", ())),
             dependencies=tuple(map(Dependencies.from_mapping, document.get("dependencies", ()))),
             archives=tuple(map(_archive, document.get("archives", ()))),
+            glibc=dict(document.get("glibc", {})),
             worker=Worker.from_mapping(document["worker"], folder) if "worker" in document else None,
             markers=tuple(document.get("markers", ())),
             debug=dict(document.get("debug", {})),
@@ -174,6 +178,14 @@ class Language:
             bootstrap = Program(path=PerArchitecture(text=self.bootstrap), place=place)
             return replace(spec, bootstrap=bootstrap, build=(step,) if spec.build is None else spec.build)
         return replace(spec, bootstrap=self._start(spec, place), build=spec.build or ())
+
+    def needed_glibc(self, spec: Spec) -> tuple[str, str]:
+        """The glibc that the interpreter needs, and since which version of it; empty where the spec brings another."""
+        if not (self.glibc and spec.version and self._interpreter(spec)):
+            return "", ""
+        fitting = [since for since in self.glibc if numbers(since) <= numbers(spec.version)]
+        since = max(fitting, key=numbers, default="")
+        return self.glibc.get(since, ""), since
 
     def _start(self, spec: Spec, place: Place | None) -> Program | Client | None:
         """The bootstrap, with the worker's command where the spec names none, and the channel that it wants."""
@@ -242,6 +254,12 @@ def read(name: str) -> Language:
 
 def _archive(document: Mapping[str, Any]) -> Archive:
     return Archive.from_document({**document, "strip": int(document.get("strip", 0))}, None)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A version as it is compared: the numbers that it begins with."""
+    found = re.match(r"[0-9]{1,9}(?:\.[0-9]{1,9})*", version)
+    return tuple(map(int, found[0].split("."))) if found else ()
 
 
 def _versionless(title: str, place: Place | None) -> Finding:

@@ -203,6 +203,7 @@ def _not_together(spec: Spec, used: Language, system: Base) -> Iterator[Finding]
             hint=f"set `os` to one of {', '.join(used.systems)}",
             place=place,
         )
+    yield from _newer_glibc(spec, used, system)
     if spec.packages.change_something and not system.package_manager:
         yield Finding(
             code="IK0205",
@@ -210,3 +211,18 @@ def _not_together(spec: Spec, used: Language, system: Base) -> Iterator[Finding]
             hint="choose another `os`, or bring what you need with `archives` or `files`",
             place=spec.packages.install[0].place if spec.packages.install else place,
         )
+
+
+def _newer_glibc(spec: Spec, used: Language, system: Base) -> Iterator[Finding]:
+    """An interpreter out of an archive starts with the glibc that it was linked against, or a newer one."""
+    needed, since = used.needed_glibc(spec)
+    if not (needed and system.glibc) or language.numbers(needed) <= language.numbers(system.glibc):
+        return
+    enough = [name for name in used.systems if language.numbers(needed) <= language.numbers(base.read(name).glibc)]
+    yield Finding(
+        code="IK0208",
+        message=f"{used.title} {spec.version} out of its archive needs glibc {needed}, {spec.os} has {system.glibc}",
+        hint=f"set `os` to {' or '.join(enough)}, choose a version before {since}, or bring one that was built for "
+        "less with `archives`",
+        place=spec.places.get("version"),
+    )

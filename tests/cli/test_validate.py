@@ -71,6 +71,31 @@ def test_the_system_s_end_of_life_is_a_warning(bench):
     assert "runtime.yaml:4:8: warning[IK0203]: Amazon Linux 2 reached its end of life on 2026-06-30" in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("version", "system", "refused"),
+    [
+        ("18.0.0", "al2", True), ("26.1.0", "al2", True), ("17.9.1", "al2", False), ("9.11.2", "al2", False),
+        ("26.1.0", "al2023", False),
+    ],
+)  # fmt: skip
+def test_an_archive_that_wants_another_glibc_than_the_system_has_is_refused(bench, version, system, refused):
+    bench.spec(language="nodejs", version=version, os=system, bootstrap=None)
+    outcome = bench.run("validate")
+    assert outcome.code == (2 if refused else 0)
+    assert refused == (
+        f"error[IK0208]: Node.js {version} out of its archive needs glibc 2.28, al2 has 2.26" in outcome.err
+    )
+    assert refused == (
+        "  hint: set `os` to al2023, choose a version before 18, or bring one that was built" in outcome.err
+    )
+
+
+def test_an_interpreter_that_the_spec_brings_may_need_less(bench):
+    own = [{"source": "https://example.com/node-26-glibc-217.tar.xz", "target": "/var/lang", "strip": 1}]
+    bench.spec(language="nodejs", version="26.1.0", os="al2", bootstrap=None, archives=own)
+    bench.run("validate").ok()
+
+
 def test_a_language_is_not_had_on_every_system(bench):
     bench.spec(language="dotnet", os="scratch")
     outcome = bench.run("validate")
