@@ -69,6 +69,18 @@ static int daemons(void) {
   for (;;) pause();
 }
 
+/* Some processes, each the child of one before: by the time a number is read, it is another one. */
+static int chains(int width, int apart) {
+  say("chains ", getpid());
+  for (int at = 0; at < width; at++)
+    if (!fork())
+      for (;;) {
+        if (fork()) _exit(0);
+        if (apart) setsid();
+      }
+  for (;;) pause();
+}
+
 static int count(void) {
   int found = 0;
   DIR *folder = opendir("/proc");
@@ -137,6 +149,7 @@ int main(int argc, char **argv, char **environment) {
   if (!strcmp(what, "eat")) return eat(atoi(word));
   if (!strcmp(what, "forks")) return forks(atoi(word));
   if (!strcmp(what, "daemon")) return daemons();
+  if (!strcmp(what, "chains")) return chains(atoi(word), !strcmp(argv[3], "apart"));
   if (!strcmp(what, "processes")) return count();
   if (!strcmp(what, "connect")) return dial(atoi(word));
   if (!strcmp(what, "serve")) return serve(atoi(word));

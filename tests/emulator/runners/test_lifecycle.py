@@ -90,6 +90,30 @@ def test_kill_reaches_daemons_and_spares_the_others(open_sandbox):
     assert extension.process.wait(0) is None
 
 
+@pytest.mark.parametrize("how", ["together", "apart"])
+def test_kill_reaches_those_who_are_always_others(open_sandbox, name, how):
+    if name == "docker":
+        return  # closing it ends them; what they leave to the next processes is CPU time
+    sandbox = open_sandbox(memory=512)
+    chains = sandbox.start("chains", "60", how)
+    assert chains.line().startswith("chains ")
+    chains.process.kill()
+    assert chains.process.wait(10) == -signal.SIGKILL
+    assert eventually(lambda: sandbox.says("processes") == "2")  # dead ones are seen until they are waited for
+
+
+def test_kill_of_them_spares_the_others(open_sandbox, name):
+    if name == "docker":
+        return
+    sandbox = open_sandbox(memory=512)
+    other, chains = sandbox.start("wait"), sandbox.start("chains", "60", "together")
+    assert other.line()
+    assert chains.line().startswith("chains ")
+    chains.process.kill()
+    assert eventually(lambda: sandbox.says("processes") == "3")
+    assert other.process.wait(0) is None
+
+
 def test_closing_ends_everything_and_may_be_done_twice(open_sandbox, make_image, native):
     sandbox = open_sandbox()
     deaf, daemon = sandbox.start("ignore"), sandbox.start("daemon")

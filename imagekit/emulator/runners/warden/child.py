@@ -18,8 +18,8 @@ else:
 
 #: What Python ignores, and programs expect to be as the kernel gives it.
 _SIGNALS: Final = (signal.SIGPIPE, signal.SIGINT, signal.SIGXFSZ, signal.SIGCHLD)
-#: Of a killed tree: passes over the processes, and seconds between two.
-_PASSES: Final = 2_000
+#: Of a tree that is killed beside others: seconds for telling who is whose; between two looks.
+_PATIENCE: Final = 1.0
 _PAUSE: Final = 0.001
 _FIRST: Final = 1
 _DEAD: Final = frozenset("ZX")
@@ -48,7 +48,8 @@ def start(message: dict[str, Any], limits: Mapping[str, int], descriptors: list[
 def kill_tree(top: int, others: Collection[int]) -> None:
     """SIGKILL for a process, what it started, and what belongs to none of `others`; all numbers as inside.
 
-    Who leaves a tree by fork and exit cannot be told from whom: with nobody else alive, everything goes.
+    Who leaves a tree by fork and exit cannot be told from whom: with nobody else alive, everything goes. So it does
+    where processes come faster than they can be told apart. Raises OSError where not even the killer can be started.
     """
     child = os.fork()
     if child == 0:
@@ -102,16 +103,25 @@ def _become(command: list[str], environment: dict[str, str]) -> None:
 
 
 def _kill_all(top: int, others: frozenset[int]) -> None:
-    for _ in range(_PASSES):
+    """A signal to all is sent at one moment, in which nothing can be forked (kill(2))."""
+    end = time.monotonic() + (_PATIENCE if others else 0)
+    while time.monotonic() < end:
         doomed = belonging(top, others, [one for one in processes() if one not in {_FIRST, os.getpid()}])
         if not doomed:
             return
         for one in doomed:
-            try:
-                os.kill(one, signal.SIGKILL)
-            except OSError:
-                continue  # gone by itself
+            _kill(one)
         time.sleep(_PAUSE)
+    _kill(-1)  # all but the first process and this one
+    while any(one not in {_FIRST, os.getpid()} and _status(one) for one in processes()):
+        time.sleep(_PAUSE)
+
+
+def _kill(whom: int) -> None:
+    try:
+        os.kill(whom, signal.SIGKILL)
+    except OSError:
+        return  # gone by itself
 
 
 def belonging(top: int, others: Collection[int], among: Collection[int]) -> list[int]:

@@ -121,6 +121,8 @@ class _Stage:
         return {}, []
 
     def _do_kill(self, message: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
+        if message["process"] in self._inside:
+            _kill_group(message["process"])
         others = [inside for number, inside in self._inside.items() if number != message["process"]]
         child.kill_tree(self._inside.get(message["process"], 0), others)
         return {}, []
@@ -155,10 +157,23 @@ class _Stage:
             os.close(tell)
 
     def _kill_all(self) -> None:
+        for number in self._inside:
+            _kill_group(number)
         try:
             child.kill_tree(0, ())
         except OSError:
             return  # nothing can be forked where the first process is dead, and nothing else lives
+
+
+def _kill_group(leader: int) -> None:
+    """SIGKILL for a process that is not waited for yet and, at the same moment, for its group.
+
+    From here: whoever had to be started for it would stand in line behind a thousand others that start more.
+    """
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except OSError:
+        return  # nobody of it lives
 
 
 def _once(end: _socket.socket, message: wire.Message) -> None:
