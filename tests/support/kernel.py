@@ -33,7 +33,7 @@ halt -f
 """
 
 
-def in_own_kernel(command: Sequence[str], folder: Path, settings: Mapping[str, str], seconds: float = 300) -> Ran:
+def in_own_kernel(command: Sequence[str], folder: Path, settings: Mapping[str, str], seconds: float = 900) -> Ran:
     """Run a command there, in the checkout; its output, stderr with it, and its exit code."""
     program = need("linux.uml")
     script = folder / "init"

@@ -205,10 +205,10 @@ def opened(
             ending()
         group.remove()
 
-    mine = group.opened()
+    mine = group.opened() + group.counting()
     if found.program:
         mine.append(os.open(found.program, os.O_RDONLY | os.O_CLOEXEC))
-    plan = {**plan, "is_grouped": bool(group.folder)}
+    plan = {**plan, "is_grouped": bool(group.folder), "is_counted": bool(group.crowd)}
     network = Network.NONE if plan["is_alone"] else Network.HOST
     try:
         stage = warden.stage(plan, [*descriptors, *mine])

@@ -1,10 +1,15 @@
-"""A control group for a sandbox (cgroup v2), where this process may make one: as root, or below what is delegated."""
+"""A control group for a sandbox, where this process may make one: as root, or below what is delegated (version 2).
+
+A number of processes does not bind root (setrlimit(2), RLIMIT_NPROC), whose functions are bound by a group of either
+version.
+"""
 
 from __future__ import annotations
 
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from imagekit.emulator.ports import Confines
@@ -22,26 +27,27 @@ _PAUSE: Final = 0.01
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Group:
-    """A control group; `folder` is empty where there is none, `text` says how the memory is kept."""
+    """A control group; `folder` is empty where there is none, `text` says how the memory is kept.
+
+    `crowd` is another one, of version 1, that bounds how many processes there are.
+    """
 
     folder: str = ""
     text: str = _BY_SAMPLES
+    crowd: str = ""
 
     def opened(self) -> list[int]:
         """What a stage needs of it; the caller closes them. Raises OSError."""
         return [os.open(f"{self.folder}/{name}", flags | os.O_CLOEXEC) for name, flags in _FILES if self.folder]
 
+    def counting(self) -> list[int]:
+        """Where processes are put in to be counted, if anywhere; the caller closes it. Raises OSError."""
+        return [os.open(f"{self.crowd}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC)] if self.crowd else []
+
     def remove(self) -> None:
         """Remove it once its last process is gone; the next one that is made removes what is left over."""
-        for _ in range(_TRIES if self.folder else 0):
-            try:
-                os.rmdir(self.folder)
-            except FileNotFoundError:
-                return
-            except OSError:
-                time.sleep(_PAUSE)
-            else:
-                return
+        for folder in filter(None, (self.folder, self.crowd)):
+            _remove(folder)
 
 
 def made(confines: Confines, *, mounts: str = "/proc/self/mounts", own: str = "/proc/self/cgroup") -> Group:
@@ -52,7 +58,7 @@ def made(confines: Confines, *, mounts: str = "/proc/self/mounts", own: str = "/
     """
     for parent in _parents(mounts, own):
         _sweep(parent)
-        folder = f"{parent}/{_PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
+        folder = _name(parent)
         bound = str((confines.memory + confines.temporary) * rules.MIB)
         try:
             os.mkdir(folder)
@@ -64,11 +70,53 @@ def made(confines: Confines, *, mounts: str = "/proc/self/mounts", own: str = "/
             _write(f"{folder}/memory.oom.group", "1")
             if os.path.exists(f"{folder}/memory.swap.max"):
                 _write(f"{folder}/memory.swap.max", "0")
+            if os.path.exists(f"{folder}/pids.max"):
+                _write(f"{folder}/pids.max", str(rules.PROCESSES))
+                return group
         except OSError:
             group.remove()
             continue
-        return group
-    return Group()
+        return replace(group, crowd=_crowd(mounts, own))
+    return Group(crowd=_crowd(mounts, own))
+
+
+def _crowd(mounts: str, own: str) -> str:
+    """A new group of version 1 with a number of processes (cgroup-v1/pids); empty where none can be made."""
+    top = next((line.split()[1] for line in _lines(mounts) if _counts(line)), "")
+    path = next((line.split(":", 2)[2] for line in _lines(own) if line.split(":")[1:2] == ["pids"]), "")
+    if not (top and path):
+        return ""
+    parent = (top + path).rstrip("/")
+    folder = _name(parent)
+    try:
+        os.mkdir(folder)
+        _sweep(parent)
+        _write(f"{folder}/pids.max", str(rules.PROCESSES))
+    except OSError:
+        _remove(folder)
+        return ""
+    return folder
+
+
+def _counts(mount: str) -> bool:
+    fields = mount.split()
+    return fields[2:3] == ["cgroup"] and "pids" in fields[3].split(",")
+
+
+def _name(parent: str) -> str:
+    return f"{parent}/{_PREFIX}{os.getpid()}-{os.urandom(4).hex()}"
+
+
+def _remove(folder: str) -> None:
+    for _ in range(_TRIES):
+        try:
+            os.rmdir(folder)
+        except FileNotFoundError:
+            return
+        except OSError:
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _parents(mounts: str, own: str) -> Iterator[str]:

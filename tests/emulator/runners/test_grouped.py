@@ -48,6 +48,37 @@ def test_a_group_that_takes_no_bounds_is_removed_again(tmp_path):
     assert sorted(item.name for item in (tmp_path / "fs/user").iterdir() if item.is_dir()) == ["app"]
 
 
+def test_a_group_of_version_1_that_counts_nothing_is_removed_again(tmp_path):
+    (tmp_path / "pids/own").mkdir(parents=True)
+    (tmp_path / "mounts").write_text(f"cgroup {tmp_path}/pids cgroup rw,relatime,pids 0 0\n")
+    (tmp_path / "own").write_text("8:pids:/own\n0::/\n")
+    assert grouped.made(Confines(), mounts=str(tmp_path / "mounts"), own=str(tmp_path / "own")) == Group()
+    assert os.listdir(tmp_path / "pids/own") == []
+
+
+@pytest.mark.real
+def test_processes_of_root_are_bound_by_a_group_of_version_1(open_sandbox, name):
+    need_root()
+    if name == "docker":
+        return  # the engine has a group of its own
+    before = grouped.made(Confines())
+    try:
+        if not before.crowd:
+            missing("there is no group of version 1 that counts processes")
+        assert Path(before.crowd, "pids.max").read_text() == "1024\n"
+    finally:
+        before.remove()
+    assert not os.path.exists(before.crowd)
+    parent = Path(before.crowd).parent
+    sandbox = open_sandbox()
+    waiting = sandbox.start("wait")
+    waiting.line()
+    (crowd,) = parent.glob(f"imagekit-{os.getpid()}-*")
+    assert (crowd / "pids.current").read_text() == "1\n"
+    sandbox.sandbox.close()
+    assert not crowd.exists()
+
+
 def test_groups_of_runs_that_are_over_are_removed(tmp_path):
     files = hierarchy(tmp_path, user_app="memory")
     gone, alive, foreign = "imagekit-999999999-ab", f"imagekit-{os.getpid()}-cd", "other-999999999"

@@ -25,15 +25,17 @@ _FIRST: Final = 1
 _DEAD: Final = frozenset("ZX")
 
 
-def start(message: dict[str, Any], limits: Mapping[str, int], descriptors: list[int], group: int) -> tuple[int, int]:
+def start(
+    message: dict[str, Any], limits: Mapping[str, int], descriptors: list[int], groups: list[int]
+) -> tuple[int, int]:
     """Fork and execute; the process's number outside and inside. Raises OSError with what could not be done.
 
-    `descriptors` are its stdout and stderr. `group` is a descriptor of a control group's `cgroup.procs`, or -1.
+    `descriptors` are its stdout and stderr, `groups` are those of `cgroup.procs` of its control groups.
     """
     told, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        _execute(message, limits, descriptors, group, tell)
+        _execute(message, limits, descriptors, groups, tell)
     os.close(tell)
     inside = os.read(told, 16)
     problem = os.read(told, 4096)
@@ -60,12 +62,14 @@ def kill_tree(top: int, others: Collection[int]) -> None:
     os.waitpid(child, 0)
 
 
-def _execute(message: dict[str, Any], limits: Mapping[str, int], streams: list[int], group: int, tell: int) -> None:
+def _execute(
+    message: dict[str, Any], limits: Mapping[str, int], streams: list[int], groups: list[int], tell: int
+) -> None:
     """In the child: never returns."""
     what = "start"
     try:
         os.write(tell, str(os.getpid()).encode().ljust(16))
-        if group >= 0:
+        for group in groups:
             os.write(group, b"0")
         os.setsid()
         os.umask(0o022)

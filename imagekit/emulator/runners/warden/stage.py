@@ -55,11 +55,12 @@ class _Stage:
         self._limit: int = plan["memory"]
         self._limits: dict[str, int] = plan["limits"]
         self._temporary = f"/{plan['tmp']}"
-        self._group = -1
         interpreter = descriptors.pop() if plan["interpreter"] else -1
+        self._groups = [descriptors.pop()] if plan["is_counted"] else []
         files = None
         if plan["is_grouped"]:
-            self._group, *files = descriptors[-3:]
+            group, *files = descriptors[-3:]
+            self._groups.append(group)
         self._meter = Meter((files[0], files[1]) if files else None)
         self.emulation = emulation.register(plan["interpreter"], interpreter) if plan["interpreter"] else True
         if plan["do"] == "join":
@@ -107,7 +108,7 @@ class _Stage:
         return True
 
     def _do_start(self, message: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
-        number, inside = child.start(message, self._limits, descriptors[:2], self._group)
+        number, inside = child.start(message, self._limits, descriptors[:2], self._groups)
         watch = os.pidfd_open(number)
         self._watched[watch] = (number, os.dup(descriptors[2]))
         os.set_inheritable(self._watched[watch][1], False)
