@@ -11,6 +11,7 @@ from imagekit.lock import Lock, LockedArchive, LockedImage, LockedPlatform, Maki
 from imagekit.lock_packages import LockedPackages
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Fetch, Fetched, Source
+from imagekit.parallel import each
 from imagekit.values import dataclass
 
 
@@ -68,20 +69,25 @@ def _all(
     resolve: Callable[[PlatformRequest], LockedPlatform], requests: Sequence[PlatformRequest]
 ) -> tuple[LockedPlatform, ...]:
     """Every platform; what cannot be had is told of all of them together."""
-    done, failures = [], []
-    for request in requests:
+
+    def outcome(request: PlatformRequest) -> LockedPlatform | BuildFailed:
         try:
-            done.append(resolve(request))
+            return resolve(request)
         except BuildFailed as error:
             if not request.packages:
                 raise
-            failures.append(error)
+            return error
+
+    # Choosing packages is mostly waiting: for repositories, and for a process for each platform.
+    side_by_side = len(requests) if all(request.packages for request in requests) else 1
+    outcomes = each(outcome, requests, side_by_side)
+    failures = [item for item in outcomes if isinstance(item, BuildFailed)]
     if len(failures) > 1 and len({str(error) for error in failures}) > 1:
         message = "\n  ".join(error.message for error in failures)
         raise BuildFailed(message, hint=failures[0].hint, place=failures[0].place) from failures[0]
     if failures:
         raise failures[0]
-    return tuple(done)
+    return tuple(item for item in outcomes if isinstance(item, LockedPlatform))
 
 
 def fetched(fetch: Fetch, url: str, *, digest: Digest | None, size: int | None) -> Fetched:
