@@ -74,6 +74,9 @@ def _lines(one: Plan, cache: Cache) -> Iterator[str]:
 def _part(part: Part) -> str:
     """Where from, where to, and the first digits of the digest."""
     document = part.to_mapping()
+    if document["kind"] == "packages":
+        gone = f", {len(document['remove'])} of the base go" if document["remove"] else ""
+        return f"{part.source}: {len(document['install'])} packages{gone}"
     digest = str(document.get("digest", ""))
     short = digest.removeprefix("sha256:")[:12] if digest.startswith("sha256:") else digest
     return "  ".join(filter(None, (f"{part.source} → {document.get('target', '/')}", short)))

@@ -91,6 +91,23 @@ def test_what_is_removed_and_swapped_is_a_whiteout(amazon: Bench):
     ]
 
 
+def test_the_plan_names_what_is_asked_for_and_how_many_packages_that_is(amazon: Bench):
+    amazon.spec(packages=["curl"], repositories=TRUSTED, architectures=["arm64"])
+    outcome = amazon.run("plan").ok()
+    assert "layer packages: not cached" in outcome.out
+    assert "curl: 2 packages, 2 of the base go" in outcome.out
+    (document,) = amazon.run("plan", "--json").ok().document
+    (part,) = document["layers"][0]["parts"]
+    assert sorted(part["install"]) == ["curl-8.11.1-1.amzn2023.aarch64", "libcurl-8.11.1-1.amzn2023.aarch64"]
+    assert part["database"] == "rpmdb.sqlite"
+
+
+def test_what_was_found_in_scriptlets_is_told_to_who_asks(amazon: Bench):
+    amazon.spec(packages=["zlib"], upgrade=["zlib"], repositories=TRUSTED, architectures=["arm64"])
+    said = amazon.run("build", "--verbose").ok().err
+    assert "scriptlets of zlib-1.2.13-2.amzn2023.aarch64: linker" in said
+
+
 def test_a_scriptlet_that_is_not_known_stops_the_build_unless_it_is_skipped(amazon: Bench):
     amazon.spec(packages=["strange"], repositories=TRUSTED)
     outcome = amazon.run("build")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field
 from typing import Final
@@ -26,6 +27,8 @@ from imagekit.rpm.files import FileKind, PackagedFile, files
 from imagekit.rpm.header import Header
 from imagekit.rpm.tag import Tag
 from imagekit.values import dataclass
+
+logger = logging.getLogger(__name__)
 
 #: Bytes of a file of a package that has a meaning to the installation itself.
 _MAX_SETTINGS: Final = 1 << 20
@@ -209,17 +212,19 @@ class Installation:
         for script in self._parties().scripts():
             for effect in self._judge.effects(script, self._outcome.situation(script)):
                 self._outcome.carry_out(effect, script.package)
+        for name, labels in self.findings.items():
+            logger.info("scriptlets of %s: %s", name, ", ".join(labels))
 
     def _parties(self) -> Parties:
         """All packages, with how many of each there are while its scriptlets run."""
-        stay = {_identity(one.package.header) for one in self._packages}
+        again = {one.name for one in self._packages}
 
         def party(header: Header, count: int) -> Party:
             return Party(header=header, count=count, paths=lambda: (f"/{file.path}" for file in files(header)))
 
         return Parties(
             arriving=[party(one.package.header, self._count(one)) for one in self._packages],
-            leaving=[party(one, int(_identity(one) in stay)) for one in self._leaving.values()],
+            leaving=[party(one, int(one.text(Tag.NAME) in again)) for one in self._leaving.values()],
             staying=[party(one, 1) for number, one in self._change.installed.items() if number not in self._leaving],
         )
 
