@@ -14,8 +14,8 @@ from imagekit.errors import UsageError
 if TYPE_CHECKING:
     from imagekit.lock import Lock
 
-#: What a bare `--upgrade` stands for; no package is called so.
-_EVERYTHING: Final = "*"
+#: What a bare `--upgrade` stands for, and what people write into its variable; no package is called so.
+_EVERYTHING: Final = ("*", "1", "true", "yes")
 
 
 @command("lock")
@@ -27,7 +27,7 @@ _EVERYTHING: Final = "*"
     metavar="[PACKAGE]",
     multiple=True,
     is_flag=False,
-    flag_value=_EVERYTHING,
+    flag_value=_EVERYTHING[0],
     help="Resolve everything anew: moved tags, changed archives, newer packages. With PACKAGE only that one, and what "
     "came along with it.",
 )
@@ -71,8 +71,8 @@ def lock(
 
 def _taken_apart(upgrades: Sequence[str], specs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The packages, and the specs with those that stood behind a bare `--upgrade`: they are there, or have a slash."""
-    named = [item for item in upgrades if item != _EVERYTHING]
-    found = [item for item in named if os.path.exists(item) or "/" in item]
+    named = [item for item in upgrades if item not in _EVERYTHING]
+    found = [item for item in named if os.path.isfile(options.spec_path(item)) or "/" in item]
     packages = tuple(item for item in named if item not in found)
     if not found:
         return packages, tuple(specs)

@@ -543,6 +543,18 @@ def test_a_bare_upgrade_takes_everything_also_before_a_spec(amazon):
         assert "jq-1.8-1.amzn2023.x86_64" in packages(amazon)["install"]
 
 
+def test_an_upgrade_by_variable_and_beside_a_folder_of_that_name(amazon):
+    lock(amazon, packages=["jq"], architectures=["x86_64"])
+    (amazon.folder / "jq").mkdir()
+    newer_site(amazon)
+    amazon.run("lock", "--upgrade", "jq").ok()
+    assert installed(packages(amazon))[0] == "jq-1.8-1.amzn2023.x86_64"
+    furnish(amazon)
+    amazon.patch.setenv("IMAGEKIT_UPGRADE", "1")
+    amazon.run("lock").ok()
+    assert installed(packages(amazon))[0] == "jq-1.7.1-49.amzn2023.x86_64"
+
+
 def test_a_package_that_is_not_locked_cannot_be_upgraded(amazon):
     lock(amazon, packages=["jq"])
     outcome = amazon.run("lock", "--upgrade", "onigurma")
