@@ -4,6 +4,8 @@ import os
 import signal
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from imagekit.engines.native.solver import process
 from imagekit.errors import BuildFailed
@@ -94,6 +96,35 @@ def test_a_cached_form_gives_the_same_and_is_told_when_it_is_damaged(request_for
     assert process.ask(request, _none) == first
     (tmp_path / "r.solv").write_bytes(b"SOLV" + bytes(range(256)))
     assert process.ask(request, _none)["unreadable"].startswith("r: ")
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_whatever_a_list_of_packages_holds_there_is_an_answer_or_an_error(request_for, tmp_path, data):
+    request = request_for(install=["two"])
+    (tmp_path / "primary.xml").write_bytes(_damaged(data, _whole("primary")))
+    (tmp_path / "filelists.xml").write_bytes(_damaged(data, _whole("filelists")))
+    try:
+        answer = process.ask(request, lambda: {"r": str(tmp_path / "filelists.xml")})
+    except BuildFailed:  # libsolv itself gave up: it is fenced off
+        assert not children()
+        return
+    assert answer.keys() & {"install", "problems", "unknown", "unreadable"}
+
+
+def _whole(kind: str) -> bytes:
+    """The document as it was before the first example."""
+    repository = Repository((Package("one", requires=("/usr/share/thing",)), Package("two", files={})), compression="")
+    return repository.metadata[kind]
+
+
+def _damaged(data, document: bytes) -> bytes:
+    at = data.draw(st.integers(0, len(document)))
+    gone = data.draw(st.integers(0, 40))
+    new = data.draw(
+        st.binary(max_size=20) | st.sampled_from([b"&x;", b"<package>", b"</metadata>", b'"', b"]]>", b"-1"])
+    )
+    return document[:at] + new + document[at + gone :]
 
 
 def test_environment_and_folder_of_the_user_are_none_of_its_business(request_for, tmp_path, monkeypatch):
