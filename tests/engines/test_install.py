@@ -120,6 +120,16 @@ def test_users_that_a_scriptlet_makes_own_files_too(tmp_path):
     assert (made.members["opt/ship"].uid, made.members["opt/ship"].gid) == (78, 77)
 
 
+def test_a_home_is_made_where_the_package_does_not_bring_it(tmp_path):
+    script = "useradd -r -m -d /home/sailor -u 78 sailor"
+    package = Package("ship", scripts={"pre": ("/bin/sh", script)})
+    home = install(tmp_path, package).members["home/sailor"]
+    assert (home.mode, home.uid, home.gid) == (0o700, 78, 78)
+    package = Package("ship", scripts={"pre": ("/bin/sh", script)}, files={"home/sailor": folder(0o750)})
+    home = install(tmp_path, package).members["home/sailor"]
+    assert (home.mode, home.uid, home.gid) == (0o750, 0, 0)
+
+
 def test_an_owner_that_nobody_has_is_root_and_said(tmp_path):
     made = install(tmp_path, Package("x", files={"opt/a": Item(user="who"), "opt/b": Item(user="who", group="what")}))
     assert (made.members["opt/a"].uid, made.members["opt/b"].gid) == (0, 0)

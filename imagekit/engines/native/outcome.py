@@ -103,7 +103,10 @@ class Outcome:
         """What no package brings, by place."""
         found: dict[str, tuple[Entry, bytes]] = {}
         for place, made in self._made.items():
-            found[place] = self.adjusted(_entry(place, made), owners), b""
+            entry = _entry(place, made)
+            if isinstance(made, MakeDirectory):
+                entry = owners.given(entry, made.user, made.group)
+            found[place] = self.adjusted(entry, owners), b""
         for path, target in self.alternatives.links().items():
             place = self._place(path)
             found[place] = Entry(path=place, kind=Kind.SYMLINK, mode=0o777, target=target), b""

@@ -51,7 +51,11 @@ def _useradd(call: Call) -> Outcome:
         shell=_option(options, "s", "shell") or own.shell,
         groups=tuple(part for part in _option(options, "G", "groups").split(",") if part),
     )
-    return _accounts([user])
+    made = _accounts([user])
+    if not {"m", "create-home"} & options.keys():
+        return made
+    home = MakeDirectory(path=call.path(user.home), mode=0o700, user=name, group=user.group or name)
+    return Outcome(label=made.label, effects=(*made.effects, home))
 
 
 def _usermod(call: Call) -> Outcome:

@@ -47,10 +47,12 @@ class NoAlternative:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MakeDirectory:
-    """A directory is there afterwards."""
+    """A directory is there afterwards; a new one belongs to `user` and `group`, by default to root."""
 
     path: str
     mode: int = 0o755
+    user: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

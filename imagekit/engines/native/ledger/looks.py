@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -12,14 +13,16 @@ _LOOK: Final = "looks"
 _PATH: Final = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin")
 #: What would change a file, or run something, where the command by itself only looks.
 _CHANGES: Final = {
-    "find": ("-exec", "-delete", "-ok", "-execdir", "-fprint"),
-    "sed": ("-i", "--in-place", "-n -i", "-ri", "-Ei", "w "),
-    "awk": ("system(", "|", ">"),
-    "gawk": ("system(", "|", ">"),
+    "find": ("-exec", "-delete", "-ok", "-fprint", "-fls"),
+    "sed": ("--in-place", "w "),
+    "awk": ("-i", "system(", "|", ">"),
+    "gawk": ("-i", "system(", "|", ">"),
     "sort": ("-o", "--output"),
     "rpm": ("-e", "-i", "-U", "-F", "--erase", "--import", "--rebuilddb", "--initdb"),
     "date": ("-s", "--set"),
 }
+#: Letters of sed's options with the one that writes into the file among them.
+_IN_PLACE: Final = re.compile(r"-[A-Za-z]*i")
 _NUMBERS: Final[Mapping[str, Callable[[int, int], bool]]] = {
     "-eq": lambda a, b: a == b,
     "-ne": lambda a, b: a != b,
@@ -47,8 +50,11 @@ def _cat(call: Call) -> Outcome:
 
 
 def _looks(call: Call) -> Outcome:
+    name = call.name.rpartition("/")[2]
+    if name == "sed" and any(_IN_PLACE.match(value.text or "") for value in call.values):
+        raise call.refuse("changes a file")
     for value in call.values:
-        for change in _CHANGES.get(call.name.rpartition("/")[2], ()):
+        for change in _CHANGES.get(name, ()):
             if value.text is None or value.text.startswith(change) or ("-" not in change and change in value.text):
                 raise call.refuse("may change something")
     return Outcome(label=_LOOK, status=None)
@@ -157,6 +163,12 @@ def _which(call: Call) -> Outcome:
     return Outcome(label=_LOOK, status=found is not None, output=found)
 
 
+def _trap(call: Call) -> Outcome:
+    if call.values and call.values[0].text not in {"", "-"}:
+        raise call.refuse("runs something at the end")
+    return Outcome(label="nothing")
+
+
 def _exec(call: Call) -> Outcome:
     if call.values:
         raise call.refuse("starts another program")
@@ -176,15 +188,14 @@ _LOOKING: Final = (
 )
 
 COMMANDS: Final[Mapping[str, Callable[[Call], Outcome]]] = {
-    **dict.fromkeys(
-        (":", "true", "set", "umask", "export", "local", "unset", "trap", "cd", "wait", "sync"), always("nothing")
-    ),
+    **dict.fromkeys((":", "true", "set", "umask", "export", "local", "unset", "cd", "wait", "sync"), always("nothing")),
     **dict.fromkeys(("false", "selinuxenabled"), always("nothing", status=False)),
     **dict.fromkeys(("[", "[[", "test"), _test),
     **dict.fromkeys(_LOOKING.split(), _looks),
     **dict.fromkeys(("which", "type", "hash"), _which),
     "command": _command,
     "exec": _exec,
+    "trap": _trap,
     "echo": _echo,
     "printf": _printf,
     "cat": _cat,

@@ -27,8 +27,7 @@ _CACHES: Final = (
     "mandb makewhatis gtk-update-icon-cache-3.0 texhash mktexlsr scrollkeeper-update rarian-sk-update mkfontdir "
     "mkfontscale update-pciids appstreamcli gconftool-2 update-gtk-immodules "
     "glib-compile-schemas gio-querymodules gio-querymodules-64 gdk-pixbuf-query-loaders gdk-pixbuf-query-loaders-64 "
-    "gtk-query-immodules-2.0-64 gtk-query-immodules-3.0-64 gtk-query-immodules-3.0 pango-querymodules-64 "
-    "build-locale-archive localedef"
+    "gtk-query-immodules-2.0-64 gtk-query-immodules-3.0-64 gtk-query-immodules-3.0 pango-querymodules-64"
 )
 _CHECKED: Final = frozenset({"is-active", "is-enabled", "is-failed", "status", "is-system-running"})
 
