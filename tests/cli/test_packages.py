@@ -300,6 +300,14 @@ def test_keys_are_trusted_by_their_fingerprint(amazon):
     assert "keys/packager.asc is no OpenPGP certificate" in failed(amazon, 2, packages=["jq"])
 
 
+def test_a_key_lies_below_root(amazon):
+    amazon.write("../stranger.asc", key().armored)
+    (amazon.folder / "keys/packager.asc").unlink()
+    assert "No such file" in failed(amazon, 2, packages=["jq"])
+    (amazon.folder / "keys/packager.asc").symlink_to("../../stranger.asc")
+    assert "keys/packager.asc leads to" in failed(amazon, 2, packages=["jq"])
+
+
 def test_a_system_s_own_key_is_fetched_and_has_to_be_the_one_that_is_known(amazon):
     amazon.registry.files["/_assets/E951904AD832C631.asc"] = key().armored
     assert "do not include B21C50FA44A99720EAA72F7FE951904AD832C631" in failed(amazon, packages=["jq"], repositories=[])

@@ -12,6 +12,7 @@ from imagekit.lock_packages import LockedKey, LockedPackage, LockedRepository
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Fetch
 from imagekit.packages import PackageRepository
+from imagekit.rootfs.root import inside
 from imagekit.rpm.package import Package
 from imagekit.rpm.signature import Certificates, verify
 from imagekit.spec.syntax import is_url
@@ -77,9 +78,11 @@ class Keys:
         return Certificates(certificates=tuple(one for mine in found for one in mine.certificates))
 
     def _read(self, source: str, digest: Digest | None = None) -> tuple[bytes, Digest]:
-        path = os.path.join(self.root, source)
         if is_url(source):
             path = self.fetch.fetch(source, digest=digest, size=None, limit=_MAX_KEYS).path
+        else:
+            path = os.path.realpath(os.path.join(self.root, source))
+            inside(self.root, path, source, None)
         try:
             with open(path, "rb") as file:
                 data = file.read(_MAX_KEYS + 1)
