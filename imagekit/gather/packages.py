@@ -58,7 +58,7 @@ class Packages:
             return None
         return cls(
             part=PackagesPart(
-                source=", ".join((*packages.asked, *spec.packages.certificates)) or "what the base has",
+                source=", ".join((*sorted(packages.asked), *spec.packages.certificates)) or "what the base has",
                 base=locked.base.manifest,
                 install={item.nevra: item.digest for item in packages.install},
                 removed=tuple(sorted(packages.removed)),

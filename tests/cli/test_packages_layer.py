@@ -142,6 +142,13 @@ def test_a_build_that_changes_nothing_reads_no_packages(amazon: Bench):
     assert list((amazon.folder.parent / "cache").rglob("*")) == packages
 
 
+def test_the_build_that_writes_the_lock_makes_the_same_image_as_the_next(amazon: Bench):
+    amazon.spec(packages=["zlib", "oniguruma", "jq"], upgrade=["zlib"], repositories=TRUSTED)
+    first = amazon.run("build").ok()
+    assert amazon.run("build").ok().out == first.out
+    assert amazon.run("build", "--frozen", "--offline").ok().out == first.out
+
+
 def test_names_that_the_cache_lost_are_had_again(amazon: Bench):
     amazon.write("data/file", b"x")
     amazon.spec(packages=["jq"], repositories=TRUSTED)
