@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
@@ -259,8 +259,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _route(self) -> None:
         path, query = urlsplit(self.path).path, parse_qs(urlsplit(self.path).query)
-        if path in self.registry.files:
-            return self.answer(200, self.registry.files[path])
+        for name in (path, unquote(path)):
+            if name in self.registry.files:
+                return self.answer(200, self.registry.files[name])
         keeper = self.registry.doorkeeper
         if keeper and path == "/token":
             return keeper.issue(self, query)
