@@ -14,6 +14,7 @@ from dataclasses import field, replace
 from datetime import datetime
 from typing import Any, Final, Self
 
+from imagekit.architecture import ARCHITECTURES
 from imagekit.errors import ImagekitError, InvalidFile, StaleLock
 from imagekit.lock_packages import LockedPackages
 from imagekit.lock_packages import differences as package_differences
@@ -191,7 +192,8 @@ class Lock:
                 generated={str(name): str(value) for name, value in making.get("generated", {}).items()},
             ),
             platforms=tuple(
-                LockedPlatform.from_mapping(name, item) for name, item in sorted(document["platforms"].items())
+                LockedPlatform.from_mapping(name, item)
+                for name, item in sorted(document["platforms"].items(), key=lambda platform: _rank(platform[0]))
             ),
         )
 
@@ -245,6 +247,12 @@ def _why(error: Exception) -> str:
             return str(error)[:200]
         case _:
             return "a value is not of the kind that stands there"
+
+
+def _rank(architecture: str) -> tuple[int, str]:
+    """The usual order of architectures; a lock that was edited may name others."""
+    usual = [item.name for item in ARCHITECTURES]
+    return usual.index(architecture) if architecture in usual else len(usual), architecture
 
 
 def missing(lock: Lock, request: Request) -> tuple[str, ...]:
