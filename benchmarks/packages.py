@@ -13,6 +13,7 @@ Memory is the peak of imagekit's own process, and that of the largest process it
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shutil
@@ -33,7 +34,7 @@ from tests.support.packages.shop import Shop, served  # noqa: E402
 from tests.support.packages.world import Wanted, World, dnf_resolves, world  # noqa: E402
 
 IMAGEKIT = [sys.executable, "-m", "imagekit"]
-JOBS = {"small": ("vim",), "middle": ("git", "php-cli", "php-curl"), "large": ("ffmpeg",)}
+JOBS = {"small": ("vim",), "middle": ("php-cli", "php-curl"), "large": ("ffmpeg",)}
 BASE = ("passwd", "bash", "dash", "coreutils", "libc-bin", "sed", "grep")
 OURS = ("x86_64",)
 
@@ -83,12 +84,12 @@ def download(folder: Path, names: list[str]) -> None:
 
 
 def timed(command: list[str], folder: Path, settings: dict[str, str]) -> tuple[float, float, int, int]:
-    """Run a process to its end: wall and CPU seconds, its own peak and its largest child's in MB."""
+    """Run a process to its end: wall and CPU seconds, its own peak and the largest of those it starts in MB."""
     with open(folder / "last.log", "wb") as log:
         started = time.perf_counter()
         process = subprocess.Popen(command, cwd=folder, env={**os.environ, **settings}, stdout=log, stderr=log)
-        peak = [0]
-        watcher = threading.Thread(target=_watch, args=(process.pid, peak))
+        peaks: dict[int, int] = {}
+        watcher = threading.Thread(target=_watch, args=(process.pid, peaks))
         watcher.start()
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.perf_counter() - started
@@ -96,21 +97,24 @@ def timed(command: list[str], folder: Path, settings: dict[str, str]) -> tuple[f
         watcher.join()
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed:\n{(folder / 'last.log').read_text(errors='replace')[-3000:]}")
-    return wall, usage.ru_utime + usage.ru_stime, peak[0], usage.ru_maxrss // 1024
+    own = peaks.pop(process.pid, 0)
+    return wall, usage.ru_utime + usage.ru_stime, own, max(peaks.values(), default=0)
 
 
-def _watch(pid: int, peak: list[int]) -> None:
-    """The process's own high-water mark until it has ended."""
-    while True:
-        try:
-            text = Path(f"/proc/{pid}/status").read_text()
-        except OSError:
-            return
-        marks = [line for line in text.splitlines() if line.startswith("VmHWM")]
-        if not marks:
-            return
-        peak[0] = int(marks[0].split()[1]) // 1024
-        time.sleep(0.01)
+def _watch(top: int, peaks: dict[int, int]) -> None:
+    """The high-water marks of a process and those below it until it has ended; the kernel's sum knows them not."""
+    while Path(f"/proc/{top}/status").exists():
+        waiting = [top]
+        while waiting:
+            pid = waiting.pop()
+            with contextlib.suppress(OSError):
+                marks = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if "VmHWM" in line]
+                if not marks and pid == top:
+                    return  # it has ended and is waited for
+                peaks[pid] = max((int(mark.split()[1]) // 1024 for mark in marks), default=peaks.get(pid, 0))
+                for task in Path(f"/proc/{pid}/task").iterdir():
+                    waiting += [int(child) for child in (task / "children").read_text().split()]
+        time.sleep(0.02)
 
 
 class Bench:

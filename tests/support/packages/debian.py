@@ -175,7 +175,8 @@ def _relations(deb: Deb, kind: str) -> Iterator[tuple[str, str, str]]:
 
 def _options(text: str) -> list[tuple[str, str, str]]:
     """The alternatives of one relation: name, sense in rpm's words, version as Debian writes it."""
-    found = (_RELATION.match(option.strip()) for option in text.split("|"))
+    # "1.0-." is before every release of 1.0, which rpm has no words for.
+    found = (_RELATION.match(option.strip()) for option in text.split("|") if "-.)" not in option)
     return [(m["name"], _SENSES.get(m["sense"], m["sense"] or ""), m["version"] or "") for m in found if m]
 
 
