@@ -33,9 +33,9 @@ class Limits:
         if self.end is None:
             self.end = self._retry.clock() + self._retry.budget
 
-    def lift(self) -> None:
-        """The headers are there; a streamed body has only the idle time."""
-        self.end = None
+    def stream(self, bound: int) -> None:
+        """The headers are there; a body of up to `bound` bytes has its own time, in which no read may stand still."""
+        self.end = self._retry.clock() + self._retry.streaming + bound / self._retry.slowest
 
     def close_in(self) -> None:
         """All that is wanted was read; what follows it, such as trailers, has a little time."""

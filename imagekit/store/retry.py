@@ -26,7 +26,7 @@ class Retry:
     """The patience that one request gets; all times in seconds. Clock, sleep and randomness are the caller's.
 
     `budget` is for all tries up to the answer's headers, `idle` for a connection that stands still, `closing` for what
-    follows a body.
+    follows a body. A streamed body has `streaming`, and a second more for each `slowest` bytes that it may have.
     `silent_tries` holds where nothing answered at all: a name that does not resolve or a closed port seldom mends
     itself, while a registry that says "too many requests" means later.
     """
@@ -34,6 +34,8 @@ class Retry:
     budget: float = 45.0
     idle: float = 15.0
     closing: float = 5.0
+    streaming: float = 60.0
+    slowest: int = 16 * 1024
     tries: int = 6
     silent_tries: int = 3
     first: float = 0.5

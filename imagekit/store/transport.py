@@ -84,7 +84,7 @@ class Response:
 
     def pieces(self, bound: int) -> Iterator[bytes]:
         """The body in pieces of 256 KiB; raises RemoteFailed for one that is longer than `bound` bytes."""
-        self._limits.lift()
+        self._limits.stream(bound)
         taken = 0
         while taken < bound and (data := self.piece(min(PIECE, bound - taken))):
             taken += len(data)

@@ -181,6 +181,18 @@ class TestTime:
             assert b"".join(response.pieces(20)) == b"a" * 20
         assert time.monotonic() - started > 0.9
 
+    def test_a_server_that_drips_a_streamed_body_is_left_when_its_time_is_over(self, listening):
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"
+        patience = Retry(idle=0.3, budget=0.9, tries=1, streaming=0.5, slowest=10_000)
+        started = time.monotonic()
+        with (
+            Transport(Hosts(), patience) as transport,
+            transport.open(get(listening(head + b"a" * 1000, 0.01))) as response,
+            pytest.raises(Unanswered, match="did not answer in time"),
+        ):
+            list(response.pieces(1000))
+        assert 0.5 <= time.monotonic() - started < 2
+
     def test_a_streamed_body_that_stands_still_is_left_after_the_idle_time(self, hurried: Transport, server: Server):
         server.fault("GET", faults.endless(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n", b"a", pause=0.6))
         started = time.monotonic()
