@@ -136,6 +136,25 @@ def test_an_owner_that_nobody_has_is_root_and_said(tmp_path):
     assert [("user 'who'" in text, "group 'what'" in text) for text in made.said] == [(True, False), (False, True)]
 
 
+def test_a_file_of_an_owner_that_nobody_has_does_not_run_as_root(tmp_path):
+    # As rpm 4.18 does it: the user's bit goes with the user, the group's with the group.
+    files = {
+        "opt/user": Item(b"x", 0o6755, user="who"),
+        "opt/group": Item(b"x", 0o6755, group="what"),
+        "opt/both": Item(b"x", 0o6755, user="who", group="what"),
+        "opt/known": Item(b"x", 0o6755, user="bin", group="tty"),
+        "opt/folder": Item(data=None, mode=0o7755, user="who"),
+    }
+    made = install(tmp_path, Package("x", files=files))
+    assert {path: made.members[path].mode for path in files} == {
+        "opt/user": 0o2755,
+        "opt/group": 0o4755,
+        "opt/both": 0o755,
+        "opt/known": 0o6755,
+        "opt/folder": 0o3755,
+    }
+
+
 def test_what_two_packages_share_is_there_once(tmp_path):
     shared = {"usr/share/both": Item(b"same"), "usr/share/folder": folder()}
     made = install(tmp_path, Package("a", files=shared), Package("b", files=shared))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -126,12 +127,15 @@ class Owners:
         """The entry for a file."""
         file, kind = placed.file, placed.kind
         digest = file.digest if kind is Kind.FILE and file.algorithm == "sha256" else ""
+        uid, gid = self._accounts.uid(file.user), self._accounts.gid(file.group)
+        # What was to run as somebody who is not there must not run as root (rpm, lib/fsm.c).
+        lost = (stat.S_ISUID if uid is None else 0) | (stat.S_ISGID if gid is None else 0)
         return Entry(
             path=placed.path,
             kind=kind,
-            mode=0o777 if kind is Kind.SYMLINK else file.mode,
-            uid=self._number(placed, "user", file.user, self._accounts.uid(file.user)),
-            gid=self._number(placed, "group", file.group, self._accounts.gid(file.group)),
+            mode=0o777 if kind is Kind.SYMLINK else file.mode & ~lost,
+            uid=self._number(placed, "user", file.user, uid),
+            gid=self._number(placed, "group", file.group, gid),
             mtime=file.mtime,
             size=file.size,
             target=file.target,
