@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from imagekit import parallel
-from imagekit.errors import Bug, Missing
+from imagekit.errors import Bug
 from imagekit.facts import layout_from_bytes
 from imagekit.gather.inputs import Gathered
 from imagekit.gather.packages import Packages
@@ -58,7 +59,8 @@ class _Making:
 class Builder:
     """What building asks: a codec, a cache, the archives' place on disk, the items of other images' files.
 
-    `made` is told of each layer that was not in the cache, once it is.
+    `made` is told of each layer that was not in the cache, once it is. `names` are those in layers of packages, which a
+    cache may lose or never keep.
     """
 
     codec: Codec
@@ -69,6 +71,7 @@ class Builder:
     image: Callable[[ImagePart], Iterator[Item]]
     packages: Callable[[Packages], Installation]
     made: Callable[[Descriptor], None]
+    names: dict[Digest, bytes] = field(default_factory=dict)
 
     def layers(self, plans: Sequence[Plan], gathered: Sequence[Gathered]) -> Mapping[Digest, Layer]:
         """Every layer of these plans by its key; one that several platforms share is made once."""
@@ -82,13 +85,19 @@ class Builder:
         missing = {key: item for key, item in wanted.items() if key not in made}
         # What lies above packages needs their names, which are kept beside the layer and may be lost by themselves.
         for item in tuple(missing.values()):
-            if item.below and self.cache.record(_NAMES, str(item.below.key)) is None:
+            if item.below and not self._has_names(item.below.key):
                 missing[item.below.key] = wanted[item.below.key]
         lowest = {key: item for key, item in missing.items() if item.plan is item.below}
         for some in (lowest, {key: item for key, item in missing.items() if key not in lowest}):
             if some:
                 made |= dict(zip(some, self._make_all(list(some.values())), strict=True))
         return made
+
+    def _has_names(self, key: Digest) -> bool:
+        """Whether the names in a layer of packages are known; those of the cache are taken out of it."""
+        if key not in self.names and (record := self.cache.record(_NAMES, str(key))):
+            self.names[key] = record
+        return key in self.names
 
     def _make_all(self, wanted: Sequence[_Wanted]) -> tuple[Layer, ...]:
         from concurrent.futures import ThreadPoolExecutor
@@ -128,8 +137,9 @@ class Builder:
         made = self.packages(wanted.gathered.packages)
         items, removed = _counted(made.items(), making.task), made.removed()
         blob = write_layer(items, writer.file, self.codec, layout=made.layout, pool=making.pool, removed=removed)
-        names = BaseLayout().plus(made.entries())
-        self.cache.keep(_NAMES, str(wanted.plan.key), _names_record(names, removed))
+        names = _names_record(BaseLayout().plus(made.entries()), removed)
+        self.names[wanted.plan.key] = names
+        self.cache.keep(_NAMES, str(wanted.plan.key), names)
         return blob
 
     def _layout(self, wanted: _Wanted) -> BaseLayout:
@@ -137,13 +147,7 @@ class Builder:
         layout = wanted.gathered.inputs.layout
         if wanted.below is None:
             return layout
-        record = self.cache.record(_NAMES, str(wanted.below.key))
-        if record is None:
-            raise Missing(
-                "the cache did not keep the names of the packages' files",
-                hint="name a folder that can be written to with IMAGEKIT_CACHE_DIR",
-            )
-        document = json.loads(record)
+        document = json.loads(self.names[wanted.below.key])
         return layout.below(layout_from_bytes(canonical.to_bytes(document["names"])), document["removed"])
 
     def _items(self, part: Part, gathered: Gathered) -> Iterator[Item]:

@@ -79,6 +79,17 @@ def test_a_package_by_its_name_alone(amazon: Bench):
         assert "usr/lib64/libonig.so.5" in picture.layer(-2)
 
 
+def test_a_cache_that_cannot_be_written_builds_the_same_image(amazon: Bench):
+    locked(amazon, "jq", "oniguruma", architectures=["arm64"])
+    usual = amazon.pushed("--frozen")["arm64"]
+    place = amazon.write("no-folder") / "cache"
+    outcome = amazon.run(
+        "build", "--push", "--to", amazon.repository(), "--json", "--frozen", "--cache-dir", place
+    ).ok()
+    assert "this run keeps its blobs in a temporary folder" in outcome.err
+    assert amazon.pictures(outcome.document["digests"])["arm64"].digest == usual.digest
+
+
 def test_what_is_removed_and_swapped_is_a_whiteout(amazon: Bench):
     amazon.spec(packages=["curl"], repositories=TRUSTED, architectures=["arm64"])
     picture = amazon.pushed()["arm64"]
