@@ -16,8 +16,9 @@ from typing import Any, Final, Self
 
 from imagekit.architecture import ARCHITECTURES
 from imagekit.errors import ImagekitError, InvalidFile, StaleLock
-from imagekit.lock_packages import LockedPackages
+from imagekit.lock_packages import LockedPackages, Unfit
 from imagekit.lock_packages import differences as package_differences
+from imagekit.lock_trust import distrusted
 from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
 from imagekit.packages import PackageRequest
@@ -228,10 +229,6 @@ class Lock:
         return locked
 
 
-class _Unfit(Exception):
-    """A value that does not belong where it stands, in our own words."""
-
-
 def _why(error: Exception) -> str:
     """What is wrong with a lock, in words."""
     match error:
@@ -243,7 +240,7 @@ def _why(error: Exception) -> str:
             return "it is nested too deeply"
         case KeyError():
             return f"{str(error.args[0])[:40]!r} is missing"
-        case _Unfit() | ImagekitError():
+        case Unfit() | ImagekitError():
             return str(error)[:200]
         case _:
             return "a value is not of the kind that stands there"
@@ -262,6 +259,7 @@ def missing(lock: Lock, request: Request) -> tuple[str, ...]:
     return (
         *(f"{item.architecture}: {'no base' if item.base else 'a base'} is locked" for item in bases),
         *(sentence for locked, item in pairs for sentence in _unlocked(locked, item)),
+        *(sentence for locked, item in pairs for sentence in _distrusted(locked, item)),
     )
 
 
@@ -305,7 +303,8 @@ def _platform_differences(lock: Lock, request: PlatformRequest) -> Iterator[str]
     if base != request.base:
         yield f"{where}: the base is {request.base or 'an empty one'}, locked is {base or 'an empty one'}"
     yield from _unlocked(locked, request)
-    yield from package_differences(locked.packages, request.packages, where)
+    others = tuple(package_differences(locked.packages, request.packages, where))
+    yield from others or _distrusted(locked, request)
     for url, sha256 in request.archives.items():
         archive = locked.archives.get(url)
         if archive and sha256 and sha256 != archive.digest.hex:
@@ -322,17 +321,22 @@ def _unlocked(locked: LockedPlatform, request: PlatformRequest) -> Iterator[str]
         yield f"{where}: no packages are locked"
 
 
+def _distrusted(locked: LockedPlatform, request: PlatformRequest) -> Iterator[str]:
+    if locked.packages:
+        yield from distrusted(locked.packages, request.packages, request.architecture)
+
+
 def _text(value: object) -> str:
-    """A text that is one already; raises _Unfit."""
+    """A text that is one already; raises Unfit."""
     if not isinstance(value, str):
-        raise _Unfit(f"{str(value)[:40]!r} is no text")
+        raise Unfit(f"{str(value)[:40]!r} is no text")
     return value
 
 
 def _time(text: object) -> str:
-    """A time in the one form that is written; raises _Unfit, ValueError."""
+    """A time in the one form that is written; raises Unfit, ValueError."""
     written = str(text)
     if not _WRITTEN.fullmatch(written):
-        raise _Unfit(f"{written[:40]!r} is no time")
+        raise Unfit(f"{written[:40]!r} is no time")
     datetime.fromisoformat(written)
     return written

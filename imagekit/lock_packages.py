@@ -15,6 +15,10 @@ from imagekit.values import dataclass
 NO_REPOSITORY: Final = ""
 
 
+class Unfit(Exception):
+    """A value of a lock that does not belong where it stands, in our own words."""
+
+
 class Why(StrEnum):
     """Why a package is installed or removed."""
 
@@ -149,8 +153,8 @@ class LockedPackages:
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any]) -> Self:
-        """Out of a lock."""
-        return cls(
+        """Out of a lock; raises Unfit for a package that no repository answers for, and that nobody asked for so."""
+        found = cls(
             asked=tuple(map(str, document.get("asked", ()))),
             install=tuple(
                 LockedPackage.from_mapping(nevra, item) for nevra, item in sorted(document.get("install", {}).items())
@@ -160,6 +164,13 @@ class LockedPackages:
                 name: LockedRepository.from_mapping(item) for name, item in document.get("repositories", {}).items()
             },
         )
+        for item in found.install:
+            # Its repository says whose signature a package needs: one that names none would get in without any.
+            if item.repository == NO_REPOSITORY and item.url not in found.asked:
+                raise Unfit(f"{item.nevra} has no `repository`, and its `url` is not what was asked for")
+            if item.repository != NO_REPOSITORY and item.repository not in found.repositories:
+                raise Unfit(f"{item.nevra} is out of {item.repository}, a package repository that is not locked")
+        return found
 
     def to_mapping(self) -> dict[str, Any]:
         """As a lock holds it."""

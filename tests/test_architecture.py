@@ -22,7 +22,7 @@ RINGS = (
     {"engines", "store", "emulator", "checks", "images", "look"},
     {"plan", "facts", "sbom", "project", "news"},
     {"lock_changes"},
-    {"lock", "lock_packages"},
+    {"lock", "lock_packages", "lock_trust"},
     {"base", "language", "client"},
     {"datafile", "packages"},
     {"spec", "rootfs"},
@@ -50,7 +50,20 @@ RESERVED = {
     "subprocess": {"gather", "store.auth", "store.helpers", "store.credentials", "emulator", "engines", "client.build"},
 }
 #: Rings that read only what they are given: no process, no connection, and no look at the machine.
-PURE = {"oci", "rpm", "spec", "packages", "lock", "lock_packages", "lock_changes", "news", "plan", "facts", "sbom"}
+PURE = {
+    "oci",
+    "rpm",
+    "spec",
+    "packages",
+    "lock",
+    "lock_packages",
+    "lock_trust",
+    "lock_changes",
+    "news",
+    "plan",
+    "facts",
+    "sbom",
+}
 IMPURE_MODULES = {"subprocess", "socket", "ssl", "urllib3", "http", "requests", "docker", "boto3", "shutil", "tempfile"}
 PRINTS = {"cli", "__main__"}
 #: Names of languages that mean something else too: how a file is opened, a shell to complete in, what imagekit runs on.

@@ -32,11 +32,12 @@ from imagekit.lock_packages import (
     Why,
 )
 from imagekit.oci.digest import Digest
-from imagekit.packages import PackageRequest
+from imagekit.packages import PackageRepository, PackageRequest
 
 ONE, TWO, THREE = (Digest.of(text) for text in (b"one", b"two", b"three"))
 URL = "https://example.com/tool.tar.gz"
 MAKING = Making(codec="gzip/1", layer_format=1, generated={"runtime client": "sha256:00"})
+CORP = PackageRepository(name="corp", baseurl="https://example.com/", keys=("keys/corp.asc",))
 REQUEST = Request(
     platforms=(
         PlatformRequest(
@@ -44,7 +45,7 @@ REQUEST = Request(
             base="corp/base:1",
             images=("corp/tool:2",),
             archives={URL: TWO.hex},
-            packages=PackageRequest(architecture="aarch64", install=("jq",), remove=("curl",)),
+            packages=PackageRequest(architecture="aarch64", install=("jq",), remove=("curl",), repositories=(CORP,)),
         ),
     )
 )
@@ -128,13 +129,30 @@ def test_a_lock_fits_the_request_it_was_made_for():
         ),
         (asked(packages=None), "arm64: the package jq is locked but no longer asked for"),
         (
-            asked(packages=PackageRequest(architecture="aarch64", install=("jq",))),
+            asked(packages=PackageRequest(architecture="aarch64", install=("jq",), repositories=(CORP,))),
             "what the spec asks for is written otherwise than when the lock was made",
         ),
     ],
 )
 def test_a_stale_lock_says_what_the_spec_asks_for_now(request_, sentence):
     assert why(request_) == [sentence]
+
+
+@pytest.mark.parametrize(
+    ("corp", "sentence"),
+    [
+        ((), "arm64: the package repository corp is locked but no longer the spec's"),
+        ((replace(CORP, keys=("keys/new.asc",)),), "corp is locked with other keys than the spec trusts"),
+        ((replace(CORP, fingerprints=("B" * 40,)),), "corp is locked with other keys than the spec trusts"),
+        ((replace(CORP, fingerprints=("A" * 40, "B" * 40)),), ""),
+        ((replace(CORP, checks_packages=False),), ""),
+    ],
+)
+def test_a_lock_lets_packages_in_from_those_alone_that_the_spec_trusts(corp, sentence):
+    request = asked(packages=replace(REQUEST.platforms[0].packages, repositories=corp))
+    found = missing(LOCK, request)
+    assert len(found) == bool(sentence)
+    assert sentence in "".join(found)
 
 
 def test_an_architecture_that_is_no_longer_built_for_is_named():

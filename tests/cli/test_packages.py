@@ -228,7 +228,9 @@ def test_package_files_outside_all_repositories(amazon):
     assert "repository" not in mine
     assert found["install"]["liblocal-1.0-1.noarch"]["url"] == url
     amazon.write("vendor/tool.rpm", replace(tool, version="2").built.data)
-    assert amazon.run("lock", "--check").code == 1
+    outcome = amazon.run("lock", "--check")
+    assert outcome.code == 1
+    assert "x86_64: ./vendor/tool.rpm has another sha256 than what is locked" in outcome.err
 
 
 def test_package_files_that_are_not_what_they_should_be(amazon):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import ssl
 import tarfile
 
@@ -11,7 +9,7 @@ import certifi
 
 from tests.support.bases import Node, StandIn
 from tests.support.bench import PROVIDED, Bench, put
-from tests.support.packages import samples, system
+from tests.support.packages import system
 from tests.support.packages.bench import TRUSTED, furnish
 from tests.support.packages.package import CONFIG, NOREPLACE, Item, Package
 from tests.support.packages.repository import Repository
@@ -25,34 +23,13 @@ PEM = ssl.DER_cert_to_PEM_cert(
 RPM_ARCHES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 
-def locked(bench: Bench, *names: str, removed: tuple[str, ...] = (), **more) -> None:
-    """A lock with these packages of the samples, as local files, beside a spec that asks for them."""
-    bench.spec(**more)
-    bench.run("lock").ok()
-    document = bench.locked
-    for architecture, platform in document["platforms"].items():
-        install = {}
-        for package in samples.packages(RPM_ARCHES[architecture], key()):
-            if package.name in names and package.version != "1.6":
-                data = package.built.data
-                path = f"vendor/{package.file_name}"
-                bench.write(path, data)
-                install[f"{package.nevra}"] = {
-                    "url": f"./{path}",
-                    "size": len(data),
-                    "sha256": hashlib.sha256(data).hexdigest(),
-                    "because": {"asked": package.name},
-                }
-        platform["packages"] = {"asked": sorted(names), "install": install, "remove": {}, "repositories": {}}
-    bench.lock.write_text(json.dumps(document))
-
-
 def files(layer: dict[str, tarfile.TarInfo]) -> list[str]:
     return sorted(name for name in layer if not layer[name].isdir())
 
 
 def test_packages_are_a_layer_of_their_own_right_above_the_base(amazon: Bench):
-    locked(amazon, "jq", "oniguruma")
+    amazon.spec(packages=["jq", "oniguruma"], repositories=TRUSTED)
+    amazon.run("lock").ok()
     pictures = amazon.pushed("--frozen")
     for architecture, picture in pictures.items():
         layer = picture.layer(-2)

@@ -5,6 +5,7 @@ The repository is honest about the file's checksum, so that the file itself is m
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 from collections.abc import Callable, Iterator
@@ -301,3 +302,72 @@ def test_the_user_s_files_stay_where_they_are(bench: Bench) -> None:
     path = bench.write("vendor/oracle.rpm", os.urandom(500))
     refused(bench, "vendor/oracle.rpm", "./vendor/oracle.rpm", codes=(2, 3))
     assert path.stat().st_size == 500
+
+
+def _locked_with_a_stranger(bench: Bench) -> tuple[dict[str, Any], Package]:
+    """A lock whose jq stands for an unsigned package of the same name and version, at another place."""
+    furnish(bench, {"x86_64": Repository(samples.packages("x86_64", key()))})
+    bench.spec(architectures=["x86_64"], repositories=TRUSTED, packages=["jq"])
+    bench.run("lock").ok()
+    stranger = next(item for item in samples.packages("x86_64", None) if item.nevra.startswith("jq-1.7"))
+    bench.registry.files["/elsewhere/jq.rpm"] = stranger.built.data
+    document = json.loads(bench.lock.read_text())
+    packages = document["platforms"]["x86_64"]["packages"]
+    packages["install"][stranger.nevra] |= {
+        "url": f"http://{bench.registry.host}/elsewhere/jq.rpm",
+        "sha256": stranger.built.sha256,
+        "size": len(stranger.built.data),
+    }
+    return document, stranger
+
+
+def _lock_is_refused(bench: Bench, document: dict[str, Any], words: str, codes: tuple[int, ...]) -> None:
+    bench.lock.write_text(json.dumps(document, indent=2, sort_keys=True))
+    for command in (["lock", "--check"], ["build", "--locked"], ["build", "--frozen"]):
+        one_error(bench.run(*command), words, codes)
+    assert not bench.registry.seen("elsewhere")
+
+
+def test_a_lock_cannot_take_a_package_out_of_its_repository(bench: Bench) -> None:
+    """Without a repository nobody's signature would be asked for."""
+    document, stranger = _locked_with_a_stranger(bench)
+    del document["platforms"]["x86_64"]["packages"]["install"][stranger.nevra]["repository"]
+    words = f"runtime.lock|{stranger.nevra} has no `repository`|restore the committed file"
+    _lock_is_refused(bench, document, words, (2,))
+
+
+def test_a_lock_cannot_say_itself_that_its_package_was_asked_for_by_url(bench: Bench) -> None:
+    document, stranger = _locked_with_a_stranger(bench)
+    packages = document["platforms"]["x86_64"]["packages"]
+    del packages["install"][stranger.nevra]["repository"]
+    packages["asked"].append(packages["install"][stranger.nevra]["url"])
+    _lock_is_refused(bench, document, "elsewhere/jq.rpm|no longer asked for", (1,))
+
+
+def test_a_lock_cannot_leave_the_keys_of_a_repository_out_or_name_others(bench: Bench) -> None:
+    document, _ = _locked_with_a_stranger(bench)
+    (repository,) = document["platforms"]["x86_64"]["packages"]["repositories"].values()
+    ((fingerprint, named),) = repository.pop("keys").items()
+    _lock_is_refused(bench, document, "amazonlinux is locked with other keys than the spec trusts", (1,))
+    repository["keys"] = {fingerprint: {**named, "url": "./stranger.asc"}}
+    _lock_is_refused(bench, document, "amazonlinux is locked with other keys than the spec trusts", (1,))
+
+
+def test_a_lock_cannot_bring_a_repository_of_its_own(bench: Bench) -> None:
+    document, stranger = _locked_with_a_stranger(bench)
+    packages = document["platforms"]["x86_64"]["packages"]
+    packages["install"][stranger.nevra]["repository"] = "mine"
+    _lock_is_refused(bench, document, f"{stranger.nevra} is out of mine", (2,))
+    packages["repositories"]["mine"] = {**packages["repositories"]["amazonlinux"]}
+    _lock_is_refused(bench, document, "the package repository mine is locked but no longer the spec's", (1,))
+
+
+def test_a_lock_cannot_hold_other_bytes_of_a_package_file_than_the_spec_says(bench: Bench) -> None:
+    document, _ = _locked_with_a_stranger(bench)
+    mine = Package("mine", arch="noarch")
+    bench.write("mine.rpm", mine.built.data)
+    bench.spec(architectures=["x86_64"], repositories=TRUSTED, packages=["./mine.rpm"])
+    bench.run("lock").ok()
+    document = json.loads(bench.lock.read_text())
+    document["platforms"]["x86_64"]["packages"]["install"][mine.nevra]["sha256"] = "0" * 64
+    _lock_is_refused(bench, document, "./mine.rpm has another sha256", (1,))
