@@ -57,7 +57,8 @@ def test_a_package_by_its_name_alone(amazon: Bench):
 
 
 def test_a_cache_that_cannot_be_written_builds_the_same_image(amazon: Bench):
-    locked(amazon, "jq", "oniguruma", architectures=["arm64"])
+    amazon.spec(packages=["jq", "oniguruma"], repositories=TRUSTED, architectures=["arm64"])
+    amazon.run("lock").ok()
     usual = amazon.pushed("--frozen")["arm64"]
     place = amazon.write("no-folder") / "cache"
     outcome = amazon.run(
