@@ -23,6 +23,7 @@ from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
 from imagekit.gather.packages import Installer
+from imagekit.gather.unsigned import unsigned as unsigned_files
 from imagekit.keep import Built, below, folder_of, ignore, keep, opener, parcel
 from imagekit.lock import Lock, differences
 from imagekit.lockfile import Use
@@ -120,14 +121,18 @@ def resolve(session: Session, work: Project, use: Use, compression: str | None =
     return lock
 
 
-def make(
-    session: Session, work: Project, use: Use, compression: str | None, tags: Sequence[str], to: Sequence[str] = ()
-) -> Path:
-    """The line from a spec to the images beside it, with all tags; returns the folder of the layout.
+def unsigned(session: Session, work: Project, lock: Lock) -> tuple[Finding, ...]:
+    """What is to be warned of in the package files that a lock names, each once."""
+    fetch = session.places.below(work.spec.root).fetch
+    found = [item for spec in work.platforms for item in unsigned_files(spec, lock.at(spec.architecture.name), fetch)]
+    return tuple(dict.fromkeys(found))
+
+
+def make(session: Session, work: Project, lock: Lock, tags: Sequence[str], to: Sequence[str] = ()) -> Path:
+    """The line from a lock to the images beside the spec, with all tags; returns the folder of the layout.
 
     `to` are the repositories that they are pushed to next: what does not depend on the build is sent there meanwhile.
     """
-    lock = resolve(session, work, use, compression)
     gathered = gather(session, work, lock, build=True)
     plans = plan(work, lock, gathered)
     with _ahead(session, work, lock, plans, gathered, [_delivery(session, name, tags) for name in to]) as send:

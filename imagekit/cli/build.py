@@ -75,7 +75,9 @@ def build(
         deliveries.check(loaded, outputs, load=load)
         if create:
             pipeline.create_repositories(opened, to)
-        folder = pipeline.make(opened, loaded, use, compression, names, to)
+        lock = pipeline.resolve(opened, loaded, use, compression)
+        work.warn(session, pipeline.unsigned(opened, loaded, lock), strict=strict)
+        folder = pipeline.make(opened, loaded, lock, names, to)
         with pipeline.contents(opened, loaded) as parcel:
             for output in outputs:
                 deliveries.write(opened, parcel, output, loaded.spec.name, names)

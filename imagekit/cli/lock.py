@@ -60,12 +60,15 @@ def lock(
         with work.opened(session, spec) as opened:
             loaded = work.load(session, opened, spec, overrides)
             file = locking.lock_file(loaded)
-            before = file.read() if dry_run else None
+            before = file.read()
             if upgrades:
                 made = locking.upgrade(opened, loaded, compression, packages, write=not dry_run)
             else:
                 use = Use.LOCKED if check else Use.RENEW
                 made = pipeline.resolve(opened, loaded, use, compression, write=not dry_run)
+            if made != before and not dry_run:
+                # A lock that stays as it is is judged without the network, and was told of when it was made.
+                work.warn(session, pipeline.unsigned(opened, loaded, made))
             write("\n".join(_moved(before, made)) if dry_run else file.path)
 
 

@@ -66,7 +66,9 @@ def push(
         if create:
             pipeline.create_repositories(opened, to)
         if not no_build:
-            pipeline.make(opened, loaded, use, compression, names, to)
+            lock = pipeline.resolve(opened, loaded, use, compression)
+            work.warn(session, pipeline.unsigned(opened, loaded, lock))
+            pipeline.make(opened, loaded, lock, names, to)
         with pipeline.contents(opened, loaded) as parcel:
             pipeline.push(opened, parcel, to, names)
             show(session, References.of(parcel, to, names), only=only, as_json=as_json, pushed=True)

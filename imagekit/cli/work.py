@@ -13,6 +13,7 @@ from imagekit.architecture import Architecture
 from imagekit.cli.session import Session
 from imagekit.deliver import checked_tag
 from imagekit.errors import FindingsError, UsageError
+from imagekit.findings import Finding
 from imagekit.oci.reference import Reference
 from imagekit.project import Project
 from imagekit.store.places import Places
@@ -58,10 +59,15 @@ def load(
 
     loaded = pipeline.project(work, spec, overrides, architectures)
     warnings = (*loaded.warnings, *dependencies.unlocked(loaded.platforms, loaded.language))
-    if strict and warnings:
-        raise FindingsError(warnings)
-    session.report(warnings)
+    warn(session, warnings, strict=strict)
     return loaded
+
+
+def warn(session: Session, warnings: Sequence[Finding], *, strict: bool = False) -> None:
+    """Show warnings; under `strict` they are errors."""
+    if strict and warnings:
+        raise FindingsError(tuple(warnings))
+    session.report(warnings)
 
 
 def repositories(session: Session, work: Project, named: Sequence[str]) -> tuple[str, ...]:

@@ -233,6 +233,35 @@ def test_package_files_outside_all_repositories(amazon):
     assert "x86_64: ./vendor/tool.rpm has another sha256 than what is locked" in outcome.err
 
 
+@pytest.mark.parametrize(
+    ("signer", "pinned", "words"),
+    [
+        (None, False, "it is not signed"),
+        (key("stranger"), False, "it is signed by"),
+        (key(), False, ""),
+        (None, True, ""),
+        (key("stranger"), True, ""),
+    ],
+)
+@pytest.mark.parametrize("is_local", [True, False])
+def test_package_files_that_nobody_answers_for_are_a_warning(amazon, signer, pinned, words, is_local):
+    tool = Package("tool", arch="noarch", signed_by=signer)
+    amazon.write("vendor/tool.rpm", tool.built.data)
+    amazon.registry.files["/extra/tool.rpm"] = tool.built.data
+    name = "./vendor/tool.rpm" if is_local else f"http://{amazon.registry.host}/extra/tool.rpm"
+    amazon.spec(packages=[{"name": name, **({"sha256": tool.built.sha256} if pinned else {})}], repositories=TRUSTED)
+    first, again = amazon.run("lock").ok(), amazon.run("lock").ok()
+    outcome = amazon.run("build", "--strict")
+    assert outcome.code == bool(words), outcome.err
+    for err in (first.err, outcome.err):
+        assert err.count("[IK0110]") == bool(words), "once, though it is for both architectures"
+        assert words in err
+        assert not words or f"{name}: {words}" in err
+    assert "runtime.yaml:" in first.err or not words
+    assert "IK0110" not in again.err
+    assert ("[IK0110]" in amazon.run("build").ok().err) == bool(words)
+
+
 def test_package_files_that_are_not_what_they_should_be(amazon):
     amazon.write("vendor/tool.rpm", b"no package")
     assert "./vendor/tool.rpm is damaged" in failed(amazon, packages=["./vendor/tool.rpm"])

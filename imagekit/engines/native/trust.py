@@ -105,11 +105,18 @@ def check(locked: LockedPackage, path: str, trusted: Mapping[str, Certificates])
                 f"{locked.url} is the package {package.header.nevra}, not {locked.nevra}",
                 hint="the package repository is inconsistent: try again later, or another mirror",
             )
-        certificates = trusted.get(locked.repository)
-        if certificates:
+    certificates = trusted.get(locked.repository)
+    if certificates:
+        check_signature(locked.nevra, path, certificates)
 
-            def payload() -> bytes:
-                file.seek(package.payload_offset)
-                return file.read()
 
-            verify(package, certificates, payload)
+def check_signature(source: str, path: str, certificates: Certificates) -> None:
+    """Raise WrongSignature, naming `source`, for a package that none of the certificates signed."""
+    with open(path, "rb") as file:
+        package = Package.read(file, source)
+
+        def payload() -> bytes:
+            file.seek(package.payload_offset)
+            return file.read()
+
+        verify(package, certificates, payload)
