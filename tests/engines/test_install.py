@@ -376,6 +376,31 @@ def test_a_scriptlet_that_is_to_be_skipped_is(tmp_path):
     assert made.installation.findings == {"strange-1.0-1.amzn2023.x86_64": ("skipped",)}
 
 
+@pytest.mark.parametrize("kind", ["pre", "pretrans"])
+@pytest.mark.parametrize(
+    "script",
+    ["exit 1", "if ! test -f /etc/licence-accepted; then exit 1; fi", "[ $1 -eq 2 ] && true", "set -e\nfalse\ntrue"],
+)
+def test_a_package_that_refuses_to_be_installed_is_not(tmp_path, kind, script):
+    with pytest.raises(BuildFailed) as error:
+        install(tmp_path, Package("x", scripts={kind: ("/bin/sh", script)}, files={"opt/x": Item()}))
+    assert f"the %{kind} scriptlet of x-1.0-1.x86_64 keeps rpm from changing the package" in error.value.message
+    assert script.splitlines()[0] in error.value.message
+    assert "scriptlets: {x: {skip: REASON}}" in error.value.hint
+
+
+def test_a_package_that_refuses_to_go_does_not(tmp_path):
+    old = Package("thing", "1.0", scripts={"preun": ("/bin/sh", "exit 1")}, files={"opt/thing": Item(b"old")})
+    with pytest.raises(BuildFailed, match=r"%preun scriptlet of thing-1\.0"):
+        install(tmp_path, facts=base(tmp_path, old), removed=[str(old.nevra)])
+
+
+def test_what_fails_after_the_installation_stops_nothing(tmp_path):
+    assert install(tmp_path, post("exit 1", **{"opt/x": Item()})).paths == ["opt/x"]
+    refusing = Package("x", scripts={"pre": ("/bin/sh", "exit 1")}, files={"opt/x": Item()})
+    assert install(tmp_path, refusing, skipped={"x": "the licence was accepted"}).paths == ["opt/x"]
+
+
 def test_scriptlets_make_files_links_and_modes(tmp_path):
     script = """
 mkdir -m 0700 /var/lib/scripted

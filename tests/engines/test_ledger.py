@@ -239,6 +239,49 @@ def test_conditions_that_can_be_known_decide(script, reached):
     assert judge(("/bin/sh",), script, there).effects == ((MakeFile(path="/a"),) if reached else ())
 
 
+@pytest.mark.parametrize(
+    ("script", "failure"),
+    [
+        ("exit 1", "it ends"),
+        ("exit 0", ""),
+        ("exit 256", ""),
+        ("false; exit", "it ends"),
+        ("false; true", ""),
+        ("false", "it ends"),
+        ("! false", ""),
+        ("(exit 3)", "it ends"),
+        ("f() { return 1; }; f; true", ""),
+        ("f() { exit 1; }; f; true", "it ends"),
+        ("f() { return 1; }; f || exit 4", "it ends"),
+        ("exit 1 | true", ""),
+        ("x=$(exit 1); true", ""),
+        ("grep -q x /etc/y", ""),
+        ("grep -q x /etc/y || exit 1", "whether it ends"),
+        ("grep -q x /etc/y && exit 0; exit 1", "whether it ends"),
+        ("if grep -q x /etc/y; then exit 1; fi", "whether it ends"),
+        ("set -e; false; true", "it ends"),
+        ("set -eu; false || true; if false; then :; fi; ! true; true", ""),
+        ("set -o errexit; true | false; true", "it ends"),
+        ("set -e; set +e; false; true", ""),
+        ("set -e; f() { false; true; }; f", "it ends"),
+    ],
+)
+def test_how_a_script_ends_is_known(script, failure):
+    assert judged(script).failure.startswith(failure)
+    assert bool(judged(script).failure) is bool(failure)
+
+
+def test_how_other_programs_end_is_known():
+    assert judge(("/bin/false",), "", situation()).failure
+    assert judge(("/bin/sh", "-e"), "false; true", situation()).failure
+    assert not judge(("/bin/sh",), "false; true", situation()).failure
+
+
+@pytest.mark.parametrize("script", ["x=$(exit 0)", "exit 0 | true", "f() { return 0; }; f"])
+def test_what_ends_another_shell_or_a_function_ends_no_script(script):
+    assert "strange" in refused(f"{script}; /usr/bin/strange")
+
+
 def test_what_depends_on_the_unknown_is_not_done_by_halves():
     assert "whether touch is reached" in refused("grep -q x /etc/y && touch /a")
     assert "whether mkdir is reached" in refused("grep -q x /etc/y && exit 0\nmkdir /a")

@@ -21,6 +21,8 @@ from imagekit.values import dataclass
 _EXPANDED: Final = ScriptletFlag.EXPAND | ScriptletFlag.QUERY_FORMAT
 #: Before the files of a package are there.
 BEFORE: Final = (ScriptletKind.PRETRANS, ScriptletKind.PRE)
+#: Where rpm goes no further with a package when one fails; of all others it only warns (rpm, lib/rpmscript.c).
+_DECISIVE: Final = frozenset({*BEFORE, ScriptletKind.PREUN})
 _AFTER: Final = (ScriptletKind.POST,)
 _LEAVING: Final = (
     ScriptletKind.PREUNTRANS,
@@ -140,9 +142,12 @@ class Judge:
         try:
             if one.scriptlet.flags & _EXPANDED and "%" in one.scriptlet.body:
                 raise Refused("rpm puts something into it when it runs")
-            return judge(one.scriptlet.program, one.scriptlet.body, situation)
+            verdict = judge(one.scriptlet.program, one.scriptlet.body, situation)
         except Refused as refused:
-            raise _unknown(one, refused.reason) from refused
+            raise _error(one, f"is not one that can be done without running it: {refused.reason}") from refused
+        if verdict.failure and one.scriptlet.kind in _DECISIVE:
+            raise _error(one, f"keeps rpm from changing the package: {verdict.failure}")
+        return verdict
 
 
 class _Paths:
@@ -179,14 +184,14 @@ def _names(condition: Dependency, one: Party) -> bool:
     return bool(wanted & order)
 
 
-def _unknown(one: Script, reason: str) -> BuildFailed:
+def _error(one: Script, what: str) -> BuildFailed:
     name = name_of(one.package)
     lines = [line for line in one.scriptlet.body.strip().splitlines() if line.strip()]
     shown = "".join(f"\n    {line[:160]}" for line in lines[:30])
     more = f"\n    … {len(lines) - 30} more lines" if len(lines) > 30 else ""
     return BuildFailed(
-        f"the {one.scriptlet.kind} scriptlet of {one.package} is not one that can be done without running it: "
-        f"{reason}\n  {' '.join(one.scriptlet.program)[:160]}{shown}{more}",
+        f"the {one.scriptlet.kind} scriptlet of {one.package} {what}\n"
+        f"  {' '.join(one.scriptlet.program)[:160]}{shown}{more}",
         hint=f"when the image does without it, say `scriptlets: {{{name}: {{skip: REASON}}}}`; "
         "else choose another package, or do its work with `files`",
     )

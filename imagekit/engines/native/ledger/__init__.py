@@ -28,10 +28,14 @@ _LUA: Final = "<lua>"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What a scriptlet comes to: the classes of what is in it, sorted, and what is to be done for it, in order."""
+    """What a scriptlet comes to: the classes of what is in it, sorted, and what is to be done for it, in order.
+
+    `failure` is why it fails, or may; empty where it does not.
+    """
 
     labels: tuple[str, ...]
     effects: tuple[Effect, ...] = ()
+    failure: str = ""
 
 
 def judge(program: Sequence[str], body: str, situation: Situation) -> Verdict:
@@ -40,9 +44,10 @@ def judge(program: Sequence[str], body: str, situation: Situation) -> Verdict:
     if name == _LUA:
         return _verdict({(outcome := lua.judge(body, situation)).label}, outcome.effects)
     if name.rpartition("/")[2] in _SHELLS:
-        run = Run(situation, _COMMANDS)
+        strict = any(word[:1] == "-" and word[1:].isalpha() and "e" in word for word in arguments)
+        run = Run(situation, _COMMANDS, is_strict=strict)
         run.script(parse(body))
-        return _verdict(set(run.labels), run.effects)
+        return _verdict(set(run.labels), run.effects, run.failure)
     if name.rpartition("/")[2].startswith("glibc_post_upgrade"):
         return _verdict({"linker"}, (LinkerCache(),))
     known = _COMMANDS.get(name.rpartition("/")[2])
@@ -52,8 +57,12 @@ def judge(program: Sequence[str], body: str, situation: Situation) -> Verdict:
     if body.strip():
         values += (Value(text=None),)  # the file that rpm puts the text into
     outcome = known(Call(name=name, values=values, situation=situation, is_certain=True))
-    return _verdict({outcome.label}, outcome.effects)
+    return _verdict({outcome.label}, outcome.effects, "it ends with a failure" if outcome.status is False else "")
 
 
-def _verdict(labels: set[str], effects: Sequence[Effect]) -> Verdict:
-    return Verdict(labels=tuple(sorted(labels - {"nothing"})) or ("nothing",), effects=tuple(dict.fromkeys(effects)))
+def _verdict(labels: set[str], effects: Sequence[Effect], failure: str = "") -> Verdict:
+    return Verdict(
+        labels=tuple(sorted(labels - {"nothing"})) or ("nothing",),
+        effects=tuple(dict.fromkeys(effects)),
+        failure=failure,
+    )

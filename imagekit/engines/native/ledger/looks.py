@@ -33,6 +33,15 @@ _NUMBERS: Final[Mapping[str, Callable[[int, int], bool]]] = {
 }
 
 
+def is_strict(call: Call, *, before: bool) -> bool:
+    """Whether a failure ends the script after a `set`."""
+    texts = [value.text or "" for value in call.values]
+    for option, following in zip(texts, [*texts[1:], ""], strict=True):
+        if (option[1:].isalpha() and "e" in option[1:]) or (option[1:] == "o" and following == "errexit"):
+            before = {"-": True, "+": False}.get(option[0], before)
+    return before
+
+
 def _echo(call: Call) -> Outcome:
     texts = [value.text for value in call.values if value.text not in {"-e", "-n", "-en", "-ne"}]
     known = not any(text is None for text in texts)

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from imagekit.engines.native.ledger import looks
 from imagekit.engines.native.ledger.effects import Effect
 from imagekit.engines.native.ledger.expand import Variables, expanded, joined
 from imagekit.engines.native.ledger.refused import Refused
-from imagekit.engines.native.ledger.situation import Call, Outcome, Situation, Status
+from imagekit.engines.native.ledger.situation import Call, Outcome, Situation, Status, Value
 from imagekit.engines.native.ledger.syntax import (
     Case,
     Chain,
@@ -33,18 +34,27 @@ _MAX_CALLS: Final = 20
 #: Where what is printed leaves no trace.
 _NOWHERE: Final = ("/dev/null", "/dev/stderr", "/dev/stdout", "/dev/tty", "/dev/console", "&1", "&2")
 _WRITING: Final = frozenset({">", ">>", ">|", "&>", "&>>"})
+_FAILS: Final = "it ends with a failure"
+_MAY_FAIL: Final = "whether it ends with a failure depends on what only running it would tell"
 #: Ends a script or a function.
 _LEAVING: Final = frozenset({"exit", "return"})
 
 
 class _Left(Exception):
-    """The script ends here."""
+    """The script ends here, or by `return` a function of it; `status` as conditions have it."""
+
+    def __init__(self, status: Status, *, returns: bool = False) -> None:
+        super().__init__(status)
+        self.status = status
+        self.returns = returns
 
 
 class Run:
-    """One script. `known` are the commands that can be judged, by name."""
+    """One script. `known` are the commands that can be judged, by name; `is_strict` is the shell's option -e."""
 
-    def __init__(self, situation: Situation, known: Mapping[str, Callable[[Call], Outcome]]) -> None:
+    def __init__(
+        self, situation: Situation, known: Mapping[str, Callable[[Call], Outcome]], *, is_strict: bool = False
+    ) -> None:
         self._situation = situation
         self._known = known
         self._variables = Variables(situation.arguments)
@@ -53,15 +63,26 @@ class Run:
         #: How many unknown conditions this is within, and whether the script may have ended before.
         self._doubts = 0
         self._may_have_left = False
+        #: How the last command ended; whether a failure ends the script, unless this is within a condition.
+        self._last: Status = True
+        self._is_strict = is_strict
+        self._conditions = 0
+        #: Why the script fails, or may; empty where it does not.
+        self.failure = ""
         self.effects: list[Effect] = []
         self.labels: dict[str, None] = {}
 
     def script(self, body: Sequence[Node]) -> None:
         """Go through a script; raises Refused for one that cannot be judged."""
         try:
-            self._body(body)
-        except _Left:
-            return
+            status = self._body(body)
+        except _Left as left:
+            status = left.status
+        if status is False:
+            self._fails()
+
+    def _fails(self) -> None:
+        self.failure = _MAY_FAIL if self._is_doubtful else _FAILS
 
     def _body(self, body: Sequence[Node]) -> Status:
         status: Status = True
@@ -73,6 +94,12 @@ class Run:
         self._steps += 1
         if self._steps > _MAX_STEPS:
             raise Refused("it has no end in sight")
+        status = self._last = self._status(node, read)
+        if status is False and self._is_strict and not self._conditions and _is_fatal(node):
+            self._leave(False)
+        return status
+
+    def _status(self, node: Node, read: str | None) -> Status:
         match node:
             case Command():
                 return self._command(node, read).status
@@ -110,30 +137,48 @@ class Run:
         finally:
             self._doubts -= 1
 
+    @contextmanager
+    def _condition(self, *, is_one: bool = True) -> Iterator[None]:
+        """Where a failure does not end a script, however strict."""
+        self._conditions += is_one
+        try:
+            yield
+        finally:
+            self._conditions -= is_one
+
     def _chain(self, node: Chain) -> Status:
-        status = self._node(node.first, None)
-        for operator, following in node.rest:
-            if status is None:
-                with self._doubt():
-                    self._node(following, None)
-            elif status is (operator == "&&"):
-                status = self._node(following, None)
+        with self._condition():
+            status = self._node(node.first, None)
+        for number, (operator, following) in enumerate(node.rest, 1):
+            with self._condition(is_one=number < len(node.rest)):
+                if status is None:
+                    with self._doubt():
+                        self._node(following, None)
+                elif status is (operator == "&&"):
+                    status = self._node(following, None)
         return status
 
     def _pipeline(self, node: Pipeline) -> Status:
         read: str | None = None
         status: Status = True
         for command in node.commands:
-            outcome = self._command(command, read) if isinstance(command, Command) else None
-            status = outcome.status if outcome else self._node(command, read)
-            read = outcome.output if outcome else None
+            try:
+                with self._condition():
+                    outcome = self._command(command, read) if isinstance(command, Command) else None
+                    status = outcome.status if outcome else self._node(command, read)
+                    read = outcome.output if outcome else None
+            except _Left as left:
+                if len(node.commands) == 1:
+                    raise
+                status, read = left.status, None  # each command of a pipeline has a shell of its own
         return status if status is None or not node.negated else not status
 
     def _if(self, node: If) -> Status:
         before = self._doubts
         try:
             for condition, body in node.branches:
-                status = self._body(condition)
+                with self._condition():
+                    status = self._body(condition)
                 if status is None:
                     self._doubts += 1
                     self._body(body)
@@ -153,7 +198,8 @@ class Run:
                 return self._each(node, self._matching(value.text or "" for value in values))
             with self._doubt():
                 self._variables.set(node.variable, None)
-                self._body(node.condition)
+                with self._condition():
+                    self._body(node.condition)
                 self._body(node.body)
             return None
         return self._each(node, [value.text or "" for value in values])
@@ -186,8 +232,8 @@ class Run:
             return self._body(node.body)
         try:
             return self._body(node.body)
-        except _Left:
-            return None
+        except _Left as left:
+            return left.status
 
     def _command(self, node: Command, read: str | None) -> Outcome:
         values = expanded(node.words, self._variables, self._printed)
@@ -203,7 +249,9 @@ class Run:
         if name.text in self._functions:
             return Outcome(label="nothing", status=self._call(name.text, [one.text for one in rest]))
         if name.text in _LEAVING:
-            return self._leave()
+            status = self._asked(rest)
+            self._leave(status, returns=name.text == "return")
+            return Outcome(label="nothing", status=status)
         call = Call(
             name=name.text,
             values=tuple(rest),
@@ -218,6 +266,8 @@ class Run:
         if judge is None or not _is_usual(call.name):
             raise call.refuse("is not known")
         outcome = judge(call)
+        if call.name == "set" and call.is_certain:
+            self._is_strict = looks.is_strict(call, before=self._is_strict)
         self.labels.setdefault(outcome.label)
         self.effects += outcome.effects
         return outcome
@@ -226,11 +276,19 @@ class Run:
     def _is_doubtful(self) -> bool:
         return self._doubts > 0 or self._may_have_left
 
-    def _leave(self) -> Outcome:
+    def _asked(self, values: Sequence[Value]) -> Status:
+        """The status that `exit` and `return` are given, else that of the last command."""
+        if not values:
+            return self._last
+        text = values[0].text
+        return None if text is None else text.isdecimal() and int(text[-9:]) % 256 == 0
+
+    def _leave(self, status: Status, *, returns: bool = False) -> None:
         if not self._is_doubtful:
-            raise _Left
+            raise _Left(status, returns=returns)
+        if status is False and not returns:
+            self._fails()
         self._may_have_left = True
-        return Outcome(label="nothing")
 
     def _call(self, name: str, arguments: Sequence[str | None]) -> Status:
         self._calls += 1
@@ -244,17 +302,22 @@ class Run:
             self._variables.set(key, value)
         try:
             return self._node(self._functions[name], None)
-        except _Left:
-            self._may_have_left = True  # by `exit`, or by `return` alone; what follows is gone through in any case
-            return None
+        except _Left as left:
+            if not left.returns:
+                raise
+            return left.status
         finally:
             self._variables = outer
 
     def _printed(self, body: tuple[Node, ...]) -> str | None:
-        """What commands print; their effects count."""
-        if len(body) == 1 and isinstance(body[0], Command):
-            return self._command(body[0], None).output
-        self._body(body)
+        """What commands print; their effects count, and they end a shell of their own."""
+        try:
+            with self._condition():
+                if len(body) == 1 and isinstance(body[0], Command):
+                    return self._command(body[0], None).output
+                self._body(body)
+        except _Left:
+            return None
         return None
 
     def _check_redirects(self, redirects: Sequence[Redirect]) -> str | None:
@@ -267,6 +330,11 @@ class Run:
             elif redirect.operator in _WRITING and text not in _NOWHERE:
                 raise Refused(f"it writes to {text or 'a file that only running it would tell'}")
         return read
+
+
+def _is_fatal(node: Node) -> bool:
+    """True for what ends a strict script by its failure; what is within the others has ended it before."""
+    return isinstance(node, Command) or (isinstance(node, Pipeline) and not node.negated)
 
 
 def _is_usual(name: str) -> bool:
