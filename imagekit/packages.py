@@ -115,7 +115,8 @@ class PackageRequest:
 
     `install` and `remove` are requests as dnf takes them. `files` are packages outside all repositories, by URL or by
     path below `root`, with the sha256 that is known of them, or "". `replaceable` are packages of the base that
-    another one may take the place of without being asked. `places` is where the spec asks for each.
+    another one may take the place of without being asked. `places` is where the spec says each, by the
+    key (`packages`, `upgrade`, `remove`) and the name.
     """
 
     architecture: str
@@ -126,7 +127,7 @@ class PackageRequest:
     weak_dependencies: bool = False
     repositories: tuple[PackageRepository, ...] = ()
     replaceable: tuple[str, ...] = ()
-    places: Mapping[str, Place] = field(default_factory=dict, compare=False, repr=False)
+    places: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def asked(self) -> tuple[str, ...]:

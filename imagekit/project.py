@@ -156,7 +156,7 @@ def _packages(spec: PlatformSpec, system: Base, digest: Callable[[str, Place | N
         weak_dependencies=asked.weak_dependencies,
         repositories=together(known, asked.repositories),
         replaceable=system.replaceable,
-        places={item.name: item.place for item in asked.install if item.place},
+        places={**asked.places, **{("packages", item.name): item.place for item in asked.install if item.place}},
     )
 
 
@@ -204,12 +204,32 @@ def _not_together(spec: Spec, used: Language, system: Base) -> Iterator[Finding]
             place=place,
         )
     yield from _newer_glibc(spec, used, system)
-    if spec.packages.change_something and not system.package_manager:
+    if not system.package_manager:
+        yield from _without_packages(spec)
+
+
+def _without_packages(spec: Spec) -> Iterator[Finding]:
+    """What is said of packages where there are none, and cannot be any."""
+    asked = spec.packages
+    if asked.change_something:
         yield Finding(
             code="IK0205",
             message=f"{spec.os} has no packages",
             hint="choose another `os`, or bring what you need with `archives` or `files`",
-            place=spec.packages.install[0].place if spec.packages.install else place,
+            place=asked.install[0].place if asked.install else spec.places.get("os"),
+        )
+    about = {
+        "repositories": asked.repositories,
+        "weak_dependencies": asked.weak_dependencies,
+        "slim": asked.slim,
+        "scriptlets": asked.skipped,
+    }
+    for key in (key for key, value in about.items() if value):
+        yield Finding(
+            code="IK0205",
+            message=f"{spec.os} has no packages that `{key}` could be about",
+            hint="take it out, or choose another `os`",
+            place=spec.places.get(key),
         )
 
 

@@ -84,7 +84,9 @@ def _all(
     failures = [item for item in outcomes if isinstance(item, BuildFailed)]
     if len(failures) > 1 and len({str(error) for error in failures}) > 1:
         message = "\n  ".join(error.message for error in failures)
-        raise BuildFailed(message, hint=failures[0].hint, place=failures[0].place) from failures[0]
+        alike = len({error.place for error in failures}) == 1
+        hints = dict.fromkeys(error.hint for error in failures[: 1 if alike else None])
+        raise BuildFailed(message, hint="; ".join(hints), place=failures[0].place if alike else None) from failures[0]
     if failures:
         raise failures[0]
     return tuple(item for item in outcomes if isinstance(item, LockedPlatform))

@@ -7,7 +7,7 @@ from typing import Final
 
 from imagekit.findings import Finding
 from imagekit.spec.draft import Draft, warning
-from imagekit.spec.node import Path
+from imagekit.spec.node import Path, dotted
 from imagekit.spec.syntax import is_url
 
 
@@ -18,6 +18,19 @@ def _checksums_are_of_files(draft: Draft) -> Iterator[Finding]:
             if not is_url(name) and not name.startswith(("./", "../")):
                 hint = "the lock has the checksum of what comes out of a package repository"
                 yield draft.find("IK0107", (*path, "sha256"), "`sha256` is for a `.rpm` file or its URL", hint)
+
+
+def _nothing_comes_and_goes(draft: Draft) -> Iterator[Finding]:
+    """A name under `remove` is of the base: it cannot be wanted at the same time."""
+    removed = {item: path for path, item in draft.items("remove") if isinstance(item, str)}
+    for key in ("packages", "upgrade"):
+        for path, item in draft.items(key):
+            name = item.get("name") if isinstance(item, dict) else item
+            if name in removed:
+                message = f"{name} is under `{key}` and under `remove`"
+                yield draft.find(
+                    "IK0107", removed[name], message, f"take it out of one of them; the other is {dotted(path)}"
+                )
 
 
 def _repositories_have_one_place(draft: Draft) -> Iterator[Finding]:
@@ -54,6 +67,7 @@ def _keys_are_known(draft: Draft) -> Iterator[Finding]:
 
 RULES: Final[tuple[Callable[[Draft], Iterator[Finding]], ...]] = (
     _checksums_are_of_files,
+    _nothing_comes_and_goes,
     _repositories_have_one_place,
     _keys_are_known,
 )

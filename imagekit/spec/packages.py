@@ -104,7 +104,8 @@ class Upgrade:
 class Packages:
     """All that a spec says of packages. `skipped` are the packages whose scriptlets are left out, with the reason.
 
-    `certificates` are files below `root` that the image shall trust.
+    `certificates` are files below `root` that the image shall trust. `places` is where the names under `upgrade` and
+    `remove` stand, by the key and the name.
     """
 
     install: tuple[Package, ...] = ()
@@ -115,6 +116,7 @@ class Packages:
     slim: bool = False
     skipped: Mapping[str, str] = field(default_factory=dict)
     certificates: tuple[str, ...] = ()
+    places: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def from_document(cls, value: Mapping[str, Any], places: Mapping[str, Place]) -> Self:
@@ -137,6 +139,13 @@ class Packages:
                 for name, item in value.get("scriptlets", {}).items()
             },
             certificates=tuple(dict.fromkeys(value.get("certificates", ()))),
+            places={
+                (key, name): place
+                for key in ("upgrade", "remove")
+                if isinstance(value.get(key), list)
+                for index, name in enumerate(value[key])
+                if (place := places.get(f"{key}.{index}"))
+            },
         )
 
     @property

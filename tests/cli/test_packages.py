@@ -94,19 +94,63 @@ def test_recommended_packages_come_only_when_asked_for(amazon):
 def test_a_package_for_one_architecture(amazon):
     outcome = failed(amazon, packages=["jq", "only-x86"])
     assert "aarch64: no package is, or provides, only-x86" in outcome
+    assert "write `{name: only-x86, only: [x86_64]}` for a package of one architecture alone" in outcome
     lock(amazon, packages=["jq", {"name": "only-x86", "only": ["x86_64"]}])
     assert "only-x86-1.0-1.amzn2023.x86_64" in installed(packages(amazon))
     assert len(installed(packages(amazon, "arm64"))) == 2
 
 
+def test_a_repository_for_all_architectures_has_a_package_for_one(amazon):
+    site.serve(amazon.registry.files, "/corp", Repository((Package("onlyx", arch="x86_64"),)))
+    corp = {"name": "corp", "baseurl": f"http://{amazon.registry.host}/corp", "gpgcheck": False}
+    outcome = failed(amazon, packages=["onlyx"], repositories=[*TRUSTED, corp])
+    assert "aarch64: onlyx is there for x86_64 only" in outcome
+    assert "hint: write `{name: onlyx, only: [x86_64]}`" in outcome
+    assert "at runtime.yaml:" in outcome
+
+
+def test_a_package_file_for_another_architecture(amazon):
+    amazon.write("vendor/tool.rpm", Package("tool", arch="aarch64", signed_by=key()).built.data)
+    outcome = failed(amazon, packages=["./vendor/tool.rpm"])
+    assert "x86_64: ./vendor/tool.rpm is a package for aarch64" in outcome
+    assert "hint: write `{name: ./vendor/tool.rpm, only: [arm64]}`" in outcome
+    assert "at runtime.yaml:" in outcome
+    lock(amazon, packages=["jq", {"name": "./vendor/tool.rpm", "only": ["arm64"]}])
+    assert "tool-1.0-1.aarch64" in installed(packages(amazon, "arm64"))
+
+
+@pytest.mark.parametrize("key_", ["upgrade", "remove"])
+def test_what_the_base_does_not_have_is_told_with_its_own_place(amazon, key_):
+    outcome = failed(amazon, packages=["jq"], **{key_: ["zlibb"]})
+    text = (amazon.folder / "runtime.yaml").read_text().splitlines()
+    line = next(number for number, line in enumerate(text, 1) if "zlibb" in line)
+    assert "x86_64: the base has no zlibb; there is zlib" in outcome
+    assert f"at runtime.yaml:{line}:" in outcome
+    assert f"hint: correct the name: `{key_}` is for packages of the base" in outcome
+    assert "only:" not in outcome
+
+
+def test_several_names_that_mean_nothing_have_a_place_each(amazon):
+    outcome = failed(amazon, packages=["jqq", "ngin"], upgrade=["zlibb"], architectures=["x86_64"])
+    for name in ("jqq", "ngin", "zlibb"):
+        (line,) = [line for line in outcome.splitlines() if f" {name}" in line and "x86_64: " in line]
+        assert "(runtime.yaml:" in line
+
+
+@pytest.mark.parametrize("key_", ["upgrade", "packages"])
+def test_a_package_cannot_come_and_go(amazon, key_):
+    outcome = failed(amazon, 2, remove=["zlib"], **{key_: ["jq", "zlib"] if key_ == "packages" else ["zlib"]})
+    assert f"error[IK0107]: zlib is under `{key_}` and under `remove`" in outcome
+
+
 def test_all_unknown_packages_are_told_at_once_with_the_nearest_names(amazon):
     outcome = failed(amazon, packages=["jqq", "php8.5-cli", "php"], remove=["curl-minimale"])
     for architecture in ("x86_64", "aarch64"):
-        assert f"{architecture}: no package is, or provides, jqq; there is jq\n" in outcome
+        assert f"{architecture}: no package is, or provides, jqq; there is jq (runtime.yaml:" in outcome
         assert f"{architecture}: no package is, or provides, php8.5-cli; there is php8.4-cli" in outcome
         assert f"{architecture}: no package is, or provides, php; there is php8.4-cli, php8.4-common" in outcome
         assert f"{architecture}: the base has no curl-minimale; there is curl-minimal, libcurl-minimal" in outcome
-    assert "hint: correct the name" in outcome
+    assert "hint: correct the names" in outcome
     one = failed(amazon, packages=["jqq"], architectures=["x86_64"])
     assert "at runtime.yaml:" in one
 
@@ -508,6 +552,26 @@ def test_an_empty_image_has_no_packages(bench):
     outcome = bench.run("validate")
     assert outcome.code == 2
     assert "error[IK0205]: scratch has no packages" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("slim", True),
+        ("weak_dependencies", True),
+        ("scriptlets", {"jq": "skip"}),
+        ("repositories", UNCHECKED),
+        ("upgrade", "all"),
+        ("remove", ["jq"]),
+    ],
+)
+def test_an_empty_image_has_nothing_to_say_of_packages(bench, name, value):
+    bench.spec(os="scratch", **{name: value})
+    outcome = bench.run("validate")
+    assert outcome.code == 2
+    assert "error[IK0205]: scratch has no packages" in outcome.err
+    bench.spec(os="scratch", slim=False, repositories=[])
+    assert "IK0205" not in bench.run("validate").err
 
 
 def test_versions_that_differ_between_the_architectures_are_a_warning(amazon):

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from imagekit.architecture import ARCHITECTURES
 from imagekit.errors import BuildFailed, WrongChecksum
+from imagekit.findings import Place
 from imagekit.lock_packages import NO_REPOSITORY, LockedPackage, Reason
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Fetched
 from imagekit.packages import PackageRequest
 from imagekit.rpm.evr import Nevra
+from imagekit.values import dataclass
 
 _LISTED: Final = 20
+#: What to do about several names that mean nothing.
+_SEVERAL: Final = (
+    "correct the names; `{name: …, only: [x86_64]}` says that one of `packages` is for one architecture; `upgrade` and "
+    "`remove` are for packages of the base"
+)
 
 
 def check(answer: Mapping[str, Any], request: PackageRequest) -> None:
@@ -21,7 +29,7 @@ def check(answer: Mapping[str, Any], request: PackageRequest) -> None:
         raise BuildFailed(
             answer["unreadable"], hint=answer["hint"] or "the package repository has it wrong: try another mirror"
         )
-    if answer.get("unknown") or answer.get("absent"):
+    if answer.get("unknown") or answer.get("absent") or answer.get("foreign"):
         raise _unknown(answer, request)
     if "problems" in answer:
         lines = [f"  {sentence}" for problem in answer["problems"] for sentence in problem][:_LISTED]
@@ -74,18 +82,63 @@ def _package(
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wrong:
+    """A name that means nothing: what is said of it, where it stands, what to do."""
+
+    sentence: str
+    hint: str
+    place: Place | None
+
+
 def _unknown(answer: Mapping[str, Any], request: PackageRequest) -> BuildFailed:
-    lines = [
-        *_lines(answer["unknown"], "no package is, or provides, {}"),
-        *_lines(answer["absent"], "the base has no {}"),
+    wrong = [
+        *(_nowhere(word, near, answer["elsewhere"].get(word), request) for word, near in answer["unknown"].items()),
+        *(_foreign(url, arch, request) for url, arch in answer["foreign"].items()),
+        *(_absent(word, near, request) for word, near in answer["absent"].items()),
     ]
-    words = [*answer["unknown"], *answer["absent"]]
-    place = request.places.get(words[0]) if len(words) == 1 else None
-    lines = [f"{request.architecture}: {line}" for line in lines]
-    hint = "correct the name; `only` says that a package is for one architecture"
-    return BuildFailed("\n  ".join(lines), hint=hint, place=place)
+    # One of them is shown with its line, several with where they stand.
+    where = [f" ({item.place})" if item.place and len(wrong) > 1 else "" for item in wrong]
+    lines = [f"{request.architecture}: {item.sentence}{place}" for item, place in zip(wrong, where, strict=True)]
+    return BuildFailed(
+        "\n  ".join(lines),
+        hint=wrong[0].hint if len(wrong) == 1 else _SEVERAL,
+        place=wrong[0].place if len(wrong) == 1 else None,
+    )
 
 
-def _lines(unknown: Mapping[str, list[str]], sentence: str) -> Iterator[str]:
-    for word, near in unknown.items():
-        yield sentence.format(word) + (f"; there is {', '.join(near)}" if near else "")
+def _nowhere(word: str, near: list[str], elsewhere: list[str] | None, request: PackageRequest) -> _Wrong:
+    place = request.places.get(("packages", word))
+    if elsewhere:
+        sentence = f"{word} is there for {' and '.join(elsewhere)} only"
+        return _Wrong(sentence=sentence, hint=_only(word, elsewhere), place=place)
+    others = [item.rpm for item in ARCHITECTURES if item.rpm != request.architecture]
+    return _Wrong(
+        sentence=f"no package is, or provides, {word}{_there_is(near)}",
+        hint=f"correct the name; {_only(word, others)} for a package of one architecture alone",
+        place=place,
+    )
+
+
+def _foreign(url: str, arch: str, request: PackageRequest) -> _Wrong:
+    return _Wrong(
+        sentence=f"{url} is a package for {arch}", hint=_only(url, [arch]), place=request.places.get(("packages", url))
+    )
+
+
+def _absent(word: str, near: list[str], request: PackageRequest) -> _Wrong:
+    key = "remove" if word in request.remove else "upgrade"
+    return _Wrong(
+        sentence=f"the base has no {word}{_there_is(near)}",
+        hint=f"correct the name: `{key}` is for packages of the base, on every architecture",
+        place=request.places.get((key, word)),
+    )
+
+
+def _only(word: str, arches: list[str]) -> str:
+    names = [item.name for item in ARCHITECTURES if item.rpm in arches]
+    return f"write `{{name: {word}, only: [{', '.join(names)}]}}`" if names else "name another package"
+
+
+def _there_is(near: list[str]) -> str:
+    return f"; there is {', '.join(near)}" if near else ""

@@ -51,10 +51,13 @@ def _answer(requests: BinaryIO, answers: BinaryIO) -> dict[str, Any]:
             universe.extend(name, path)
         universe.settle()
         asked = asking.asked(universe, request)
-    if asked.unknown or asked.absent:
+    foreign = universe.foreign()
+    if asked.unknown or asked.absent or foreign:
         unknown = {text: asking.near(universe, text) for text in asked.unknown}
         return {
             "unknown": unknown,
+            "elsewhere": {text: arches for text in asked.unknown if (arches := universe.elsewhere(text))},
+            "foreign": foreign,
             "absent": {text: asking.near(universe, text, installed=True) for text in asked.absent},
         }
     answer = choice.choose(universe, request, asked)

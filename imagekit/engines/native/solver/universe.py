@@ -93,6 +93,15 @@ class Universe:
         """All packages that can be installed."""
         return (item for item in self.pool.solvables_iter() if item.repo.name != self.installed.name)
 
+    def elsewhere(self, name: str) -> list[str]:
+        """The architectures that a package is there for, where it is not there for this one."""
+        return sorted({item.arch for item in self.available() if item.name == name and not item.installable()})
+
+    def foreign(self) -> dict[str, str]:
+        """Package files for another architecture, with that."""
+        found = ((self.pool.id2solvable(number), url) for number, url in self.files.items())
+        return {url: item.arch for item, url in found if not item.installable()}
+
     def _add(self, repository: Any, data: Any, header: Header) -> Any:
         solvable = repository.add_solvable()
         nevra = header.nevra
