@@ -424,6 +424,11 @@ def test_a_scriptlet_may_not_change_what_is_not_in_its_layer(tmp_path):
         install(tmp_path, post("ln -sf /bin/true /usr/bin/bash"))
 
 
+def test_an_owner_that_no_number_can_be_is_refused(tmp_path):
+    with pytest.raises(BuildFailed, match="is to belong to"):
+        install(tmp_path, post(f"chown {'9' * 5000} /opt/x", **{"opt/x": Item()}))
+
+
 def test_before_its_files_are_there_a_scriptlet_does_not_see_them(tmp_path):
     script = "if [ -e /opt/mine ]; then /usr/bin/strange; fi"
     package = Package("x", scripts={"pre": ("/bin/sh", script)}, files={"opt/mine": Item()})

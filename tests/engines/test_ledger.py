@@ -271,6 +271,11 @@ def test_how_a_script_ends_is_known(script, failure):
     assert bool(judged(script).failure) is bool(failure)
 
 
+def test_hostile_words_take_no_time():
+    for script in ("echo " + "{," * 20_000, "echo " + "[" * 200_000, "[ " + "9" * 5000 + " -eq 1 ]", "[ --1 -eq 1 ]"):
+        assert judged(script + "; true").effects == ()
+
+
 def test_how_other_programs_end_is_known():
     assert judge(("/bin/false",), "", situation()).failure
     assert judge(("/bin/sh", "-e"), "false; true", situation()).failure
@@ -306,6 +311,17 @@ def test_both_ways_of_an_unknown_condition_are_looked_at():
         "if " * 100,
         "x" * (1 << 19),
         "for i in " + "1 " * 3000 + "; do for j in " + "1 " * 3000 + "; do true; done; done",
+        "a=x; for i in " + "1 " * 34 + "; do a=$a$a; done",
+        "a=" + "x" * 60_000 + "; echo " + "$a" * 60_000,
+        "a='" + "x " * 30_000 + "'; echo " + "$a " * 20_000,
+        "mkdir " + "/a " * 100_000,
+        "[ " + "a -o " * 3000 + "a ]",
+        "[ " + "! " * 3000 + "a ]",
+        "for i in " + "/usr/*a*a*a*b " * 2000 + "; do /usr/bin/true; done",
+        "for i in " + "1 " * 2000 + "; do [ -e /usr/*a*b ]; done",
+        "for i in " + "1 " * 2000 + "; do echo " + "$(echo) " * 2000 + "; done",
+        "useradd -u " + "9" * 5000 + " x",
+        "alternatives --install /a a /b " + "9" * 5000,
         'echo "open',
         "cat <<EOF\nno end",
         "echo `open",

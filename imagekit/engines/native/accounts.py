@@ -103,8 +103,8 @@ class Accounts:
         found: dict[str, int] = {}
         for line in self._lines.get(path, ()):
             fields = line.split(":")
-            if len(fields) > 2 and fields[2].isascii() and fields[2].isdecimal():
-                found.setdefault(fields[0], int(fields[2]))
+            if len(fields) > 2 and (number := _number(fields[2])) is not None:
+                found.setdefault(fields[0], number)
         return found
 
     def _add_group(self, group: Group) -> None:
@@ -135,8 +135,8 @@ class Accounts:
 
     def _primary(self, user: User) -> int:
         """The number of a user's group."""
-        if user.group.isascii() and user.group.isdecimal():
-            return int(user.group)
+        if (number := _number(user.group)) is not None:
+            return number
         name = user.group or user.name
         if name not in self._groups:
             wanted = user.uid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ _KINDS: Final = {
     FileKind.DIRECTORY: Kind.DIRECTORY,
     FileKind.SYMLINK: Kind.SYMLINK,
 }
+_ID: Final = re.compile(r"[0-9]{1,9}")
 _CAPABILITY: Final = "security.capability"
 
 
@@ -145,8 +147,8 @@ class Owners:
 
     def given(self, entry: Entry, user: str, group: str) -> Entry:
         """An entry with other owners, by name or number; an empty one stays."""
-        uid = self._accounts.uid(user) if user and not user.isdecimal() else int(user or entry.uid)
-        gid = self._accounts.gid(group) if group and not group.isdecimal() else int(group or entry.gid)
+        uid = _given(user, self._accounts.uid) if user else entry.uid
+        gid = _given(group, self._accounts.gid) if group else entry.gid
         if uid is None or gid is None:
             raise BuildFailed(f"{shown('/' + entry.path)} is to belong to {user}:{group}, which no package has")
         return replace(entry, uid=uid, gid=gid)
@@ -165,6 +167,11 @@ def clashes(placed: Mapping[str, Placed], others: Iterable[tuple[str, PackagedFi
         mine = placed.get(place)
         if mine and not _same(mine.file, file):
             raise _clash(place, mine.package, owner)
+
+
+def _given(text: str, known: Callable[[str], int | None]) -> int | None:
+    """The number of an owner by name or number; None for one that nobody has, or can have."""
+    return int(text) if _ID.fullmatch(text) else known(text)
 
 
 def _is_link(file: PackagedFile) -> bool:

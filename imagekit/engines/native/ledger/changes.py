@@ -27,6 +27,7 @@ _FLEETING: Final = ("/run/", "/var/run/", "/tmp/", "/var/tmp/", "/var/cache/", "
 _USERADD: Final = (
     "base-dir comment home-dir home expiredate inactive gid groups skel key password root prefix shell uid selinux-user"
 )
+_NUMBER: Final = re.compile(r"[0-9]{1,10}")
 _OCTAL: Final = re.compile(r"[0-7]{3,4}")
 
 
@@ -105,7 +106,7 @@ def _installed(call: Call, words: list[str]) -> Alternative:
                 pass
             case _:
                 raise call.refuse("has an option that is not known")
-    if not priority.isdecimal():
+    if not _NUMBER.fullmatch(priority):
         raise call.refuse("has no number for its priority")
     return Alternative(
         link=call.path(link),
@@ -223,7 +224,7 @@ def _number(call: Call, options: Mapping[str, str], *names: str) -> int | None:
     text = _option(options, *names)
     if not text:
         return None
-    if not (text.isascii() and text.isdecimal()):
+    if not _NUMBER.fullmatch(text):
         raise call.refuse("has no number where one should be")
     return int(text)
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from imagekit.engines.native.ledger.refused import Refused
 from imagekit.engines.native.ledger.situation import Value, is_pattern
 from imagekit.engines.native.ledger.syntax import Literal, Node, Substitution, Variable, Word
 
 _ARGUMENTS: Final = "123456789"
-#: What shells make several words, or another path, of (bash(1), "Brace Expansion", "Tilde Expansion").
-_REPLACED: Final = re.compile(r"\{[^}]*,[^}]*\}|^~")
+#: Characters of one script's words, each time that they are gone through counted; the longest scripts have 20 KiB.
+_MAX_CHARACTERS: Final = 1 << 20
 
 
 class Variables:
@@ -20,6 +20,21 @@ class Variables:
     def __init__(self, arguments: tuple[str, ...]) -> None:
         self._arguments = arguments
         self._values: dict[str, str | None] = {}
+        self._left = [_MAX_CHARACTERS]
+
+    def within(self, arguments: tuple[str, ...]) -> Variables:
+        """Those of a function that is called with these arguments: what it sets is gone after it."""
+        inner = Variables(arguments)
+        inner._values = dict(self._values)
+        inner._left = self._left
+        return inner
+
+    def spend(self, text: str | None) -> str | None:
+        """A text that becomes part of a word; raises Refused when the words of the script grow without end."""
+        self._left[0] -= len(text or "") + 1
+        if self._left[0] < 0:
+            raise Refused("its values grow too long")
+        return text
 
     def get(self, name: str) -> str | None:
         """A value; one that was never set is the environment's, and so not known."""
@@ -34,10 +49,6 @@ class Variables:
     def set(self, name: str, value: str | None) -> None:
         """Set one."""
         self._values[name] = value
-
-    def snapshot(self) -> Mapping[str, str | None]:
-        """All that were set."""
-        return dict(self._values)
 
 
 def expanded(
@@ -54,21 +65,23 @@ def joined(word: Word, variables: Variables, run: Callable[[tuple[Node, ...]], s
 
 
 def _word(word: Word, variables: Variables, run: Callable[[tuple[Node, ...]], str | None]) -> Iterator[Value]:
-    text, pattern, splits = "", False, False
+    texts: list[str] = []
+    pattern = splits = False
     is_quoted = not word
     for part in word:
         piece = _text(part, variables, run)
         if piece is None:
             yield Value(text=None)
             return
-        if isinstance(part, Literal) and not part.quoted and _REPLACED.search(piece):
+        if isinstance(part, Literal) and not part.quoted and _is_replaced(piece):
             yield Value(text=None)
             return
-        text += piece
+        texts.append(piece)
         bare = isinstance(part, Substitution) or not part.quoted
         is_quoted = is_quoted or not bare
         pattern = pattern or (bare and is_pattern(piece))
         splits = splits or (bare and not isinstance(part, Literal) and bool(set(piece) & set(" \t\n")))
+    text = "".join(texts)
     if splits and is_quoted:
         yield Value(text=None)
     elif splits:
@@ -82,9 +95,16 @@ def _text(
 ) -> str | None:
     match part:
         case Literal(text=text):
-            return text
+            return variables.spend(text)
         case Variable(name=name):
-            return variables.get(name)
+            return variables.spend(variables.get(name))
         case Substitution(body=body):
             printed = run(body)
-            return None if printed is None else printed.rstrip("\n")
+            return None if printed is None else variables.spend(printed.rstrip("\n"))
+
+
+def _is_replaced(text: str) -> bool:
+    """True for what shells make several words, or another path, of (bash(1), "Brace Expansion", "Tilde Expansion")."""
+    start = text.find("{")
+    comma = text.find(",", start) if start >= 0 else -1
+    return text.startswith("~") or (comma >= 0 and text.find("}", comma) >= 0)

@@ -23,6 +23,9 @@ _CHANGES: Final = {
 }
 #: Letters of sed's options with the one that writes into the file among them.
 _IN_PLACE: Final = re.compile(r"-[A-Za-z]*i")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,18}")
+#: Of one condition.
+_MAX_WORDS: Final = 100
 _NUMBERS: Final[Mapping[str, Callable[[int, int], bool]]] = {
     "-eq": lambda a, b: a == b,
     "-ne": lambda a, b: a != b,
@@ -75,6 +78,8 @@ def _test(call: Call) -> Outcome:
         if not values or values[-1].text not in {"]", "]]"}:
             raise call.refuse("has no end")
         values = values[:-1]
+    if len(values) > _MAX_WORDS:
+        raise call.refuse("has too many conditions")
     return Outcome(label="nothing", status=_condition(call, values))
 
 
@@ -145,7 +150,7 @@ def _binary(left: str | None, operator: str | None, value: Value) -> Status:
     if operator == "!=":
         return None if value.is_pattern else left != right
     compare = _NUMBERS.get(operator)
-    if compare and left.lstrip("-").isdecimal() and right.lstrip("-").isdecimal():
+    if compare and _NUMBER.fullmatch(left) and _NUMBER.fullmatch(right):
         return compare(int(left), int(right))
     return None
 

@@ -6,8 +6,9 @@ Where a condition is not known, both ways are gone, and what is done there only 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from imagekit.engines.native.ledger import looks
@@ -31,6 +32,9 @@ from imagekit.engines.native.ledger.syntax import (
 #: Commands of one script that are looked at, each time round a loop counted.
 _MAX_STEPS: Final = 5000
 _MAX_CALLS: Final = 20
+_MAX_LOOKS: Final = 40
+#: Of one command.
+_MAX_WORDS: Final = 4000
 #: Where what is printed leaves no trace.
 _NOWHERE: Final = ("/dev/null", "/dev/stderr", "/dev/stdout", "/dev/tty", "/dev/console", "&1", "&2")
 _WRITING: Final = frozenset({">", ">>", ">|", "&>", "&>>"})
@@ -55,7 +59,8 @@ class Run:
     def __init__(
         self, situation: Situation, known: Mapping[str, Callable[[Call], Outcome]], *, is_strict: bool = False
     ) -> None:
-        self._situation = situation
+        self._looks = 0
+        self._situation = replace(situation, names=lambda: self._counted(situation))
         self._known = known
         self._variables = Variables(situation.arguments)
         self._functions: dict[str, Node] = {}
@@ -91,13 +96,23 @@ class Run:
         return status
 
     def _node(self, node: Node, read: str | None) -> Status:
-        self._steps += 1
-        if self._steps > _MAX_STEPS:
-            raise Refused("it has no end in sight")
+        self._step()
         status = self._last = self._status(node, read)
         if status is False and self._is_strict and not self._conditions and _is_fatal(node):
             self._leave(False)
         return status
+
+    def _step(self) -> None:
+        self._steps += 1
+        if self._steps > _MAX_STEPS:
+            raise Refused("it has no end in sight")
+
+    def _counted(self, situation: Situation) -> Iterable[str]:
+        """All names of the image; it has many, and may be asked for them a few times."""
+        self._looks += 1
+        if self._looks > _MAX_LOOKS:
+            raise Refused("it has too many patterns for names of files")
+        return situation.names()
 
     def _status(self, node: Node, read: str | None) -> Status:
         match node:
@@ -237,6 +252,8 @@ class Run:
 
     def _command(self, node: Command, read: str | None) -> Outcome:
         values = expanded(node.words, self._variables, self._printed)
+        if len(values) > _MAX_WORDS:
+            raise Refused("one of its commands has too many words")
         for variable, word in node.assignments:
             text = joined(word, self._variables, self._printed)
             self._variables.set(variable, text if not self._is_doubtful else None)
@@ -297,9 +314,7 @@ class Run:
         outer = self._variables
         if None in arguments:
             raise Refused(f"what its function {name} is given depends on what only running it would tell")
-        self._variables = Variables(tuple(text or "" for text in arguments))
-        for key, value in outer.snapshot().items():
-            self._variables.set(key, value)
+        self._variables = outer.within(tuple(text or "" for text in arguments))
         try:
             return self._node(self._functions[name], None)
         except _Left as left:
@@ -312,6 +327,7 @@ class Run:
     def _printed(self, body: tuple[Node, ...]) -> str | None:
         """What commands print; their effects count, and they end a shell of their own."""
         try:
+            self._step()
             with self._condition():
                 if len(body) == 1 and isinstance(body[0], Command):
                     return self._command(body[0], None).output

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import fnmatch
 import posixpath
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import field
-from typing import Final
 
 from imagekit.engines.native.ledger.effects import Effect
 from imagekit.engines.native.ledger.refused import Refused
@@ -16,7 +14,6 @@ from imagekit.values import dataclass
 
 #: True, False, or None for what only running it would tell.
 Status = bool | None
-_PATTERN: Final = re.compile(r"[*?]|\[[^\]]+\]")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,4 +136,5 @@ def always(label: str, *, status: Status = True) -> Callable[[Call], Outcome]:
 
 def is_pattern(text: str) -> bool:
     """True for text that the shell would replace by names of files."""
-    return _PATTERN.search(text) is not None
+    start = text.find("[")
+    return "*" in text or "?" in text or (start >= 0 and text.find("]", start + 2) >= 0)
