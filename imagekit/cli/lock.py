@@ -74,6 +74,8 @@ def lock(
 
 def _taken_apart(upgrades: Sequence[str], specs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The packages, and the specs with those that stood behind a bare `--upgrade`: they are there, or have a slash."""
+    if not all(item.strip() for item in upgrades):
+        raise UsageError("--upgrade names no package", hint="name one, or write `--upgrade` alone to take everything")
     named = [item for item in upgrades if item not in _EVERYTHING]
     found = [item for item in named if os.path.isfile(options.spec_path(item)) or "/" in item]
     packages = tuple(item for item in named if item not in found)

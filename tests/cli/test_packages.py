@@ -379,6 +379,9 @@ def test_a_key_lies_below_root(amazon):
     amazon.write("../stranger.asc", key().armored)
     (amazon.folder / "keys/packager.asc").unlink()
     assert "No such file" in failed(amazon, 2, packages=["jq"])
+    (amazon.folder / "keys/packager.asc").mkdir()
+    assert "hint: `gpgkey` names a file that can be read" in failed(amazon, 2, packages=["jq"])
+    (amazon.folder / "keys/packager.asc").rmdir()
     (amazon.folder / "keys/packager.asc").symlink_to("../../stranger.asc")
     assert "keys/packager.asc leads to" in failed(amazon, 2, packages=["jq"])
 
@@ -469,6 +472,15 @@ def test_a_site_that_is_down(amazon):
     outcome = failed(amazon, 4, packages=["jq"])
     assert "404" in outcome
     assert "mirror.list" in outcome
+    assert "hint: check `mirrorlist` and `release` of the package repository amazonlinux" in outcome
+    corp = {"name": "corp", "baseurl": f"http://{amazon.registry.host}/corp", "gpgcheck": False}
+    off = {"name": "amazonlinux", "enabled": False}
+    outcome = failed(amazon, 4, packages=["jq"], repositories=[off, corp])
+    assert "hint: check `baseurl` and `release` of the package repository corp" in outcome
+    assert "at runtime.yaml:" in outcome
+    key_ = {"gpgkey": f"http://{amazon.registry.host}/key.asc", "fingerprint": "A" * 40}
+    outcome = failed(amazon, 4, packages=["jq"], repositories=[off, {**corp, **key_, "gpgcheck": True}])
+    assert "hint: check `gpgkey`: there is no key at its URL" in outcome
 
 
 @pytest.mark.parametrize("primary", [b"", b"<metadata", b"<html/>", b"<metadata><package></metadata>", b"\0" * 1000])
@@ -665,6 +677,13 @@ def test_a_package_that_is_not_locked_cannot_be_upgraded(amazon):
         2,
         ["error: the package onigurma is not locked", "  hint: did you mean oniguruma?"],
     )
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_an_upgrade_of_no_package_is_refused(amazon, blank):
+    lock(amazon, packages=["jq"])
+    outcome = amazon.run("lock", f"--upgrade={blank}")
+    assert (outcome.code, outcome.error[0]) == (2, "error: --upgrade names no package")
 
 
 def test_a_dry_run_writes_nothing_and_lists_what_would_change(amazon):

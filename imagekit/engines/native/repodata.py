@@ -19,6 +19,8 @@ _MAX_REPOMD: Final = 16 << 20
 _MAX_SIGNATURE: Final = 1 << 20
 #: Of one compressed list; Fedora's file lists have a hundred million bytes.
 _MAX_RECORD: Final = 1 << 30
+#: What a server answers for what it does not have.
+_NOT_FOUND: Final = 404
 #: Mirrors of one list that are tried.
 _MIRRORS: Final = 5
 #: Checksums that nobody can make two files for.
@@ -60,9 +62,19 @@ class Reader:
 
     def read(self, repository: PackageRepository) -> Repodata:
         """The repository as it is now, from the first of its mirrors that answers; raises RemoteFailed."""
-        if repository.baseurl:
-            return self._at(repository, repository.baseurl, "")
-        return _first(self._mirrors(repository), lambda url: self._at(repository, url, repository.mirrorlist))
+        try:
+            if repository.baseurl:
+                return self._at(repository, repository.baseurl, "")
+            return _first(self._mirrors(repository), lambda url: self._at(repository, url, repository.mirrorlist))
+        except RemoteFailed as error:
+            if getattr(error, "status", None) != _NOT_FOUND:
+                raise
+            key = "baseurl" if repository.baseurl else "mirrorlist"
+            raise RemoteFailed(
+                error.message,
+                hint=f"check `{key}` and `release` of the package repository {repository.name}",
+                place=repository.place,
+            ) from error
 
     def record(self, found: Repodata, kind: str) -> Fetched | None:
         """One of its lists; None when it has none of this kind. Raises WrongChecksum, RemoteFailed."""

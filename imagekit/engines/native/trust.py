@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Final
 
-from imagekit.errors import BuildFailed, InvalidFile
+from imagekit.errors import BuildFailed, InvalidFile, RemoteFailed
 from imagekit.lock_packages import LockedKey, LockedPackage, LockedRepository
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Fetch
@@ -20,6 +20,8 @@ from imagekit.values import dataclass
 
 #: Bytes of a file of keys; a distribution's whole keyring has a hundred thousand.
 _MAX_KEYS: Final = 4 << 20
+#: What a server answers for what it does not have.
+_NOT_FOUND: Final = 404
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +81,7 @@ class Keys:
 
     def _read(self, source: str, digest: Digest | None = None) -> tuple[bytes, Digest]:
         if is_url(source):
-            path = self.fetch.fetch(source, digest=digest, size=None, limit=_MAX_KEYS).path
+            path = self._fetched(source, digest)
         else:
             path = os.path.realpath(os.path.join(self.root, source))
             inside(self.root, path, source, None)
@@ -87,10 +89,20 @@ class Keys:
             with open(path, "rb") as file:
                 data = file.read(_MAX_KEYS + 1)
         except OSError as error:
-            raise InvalidFile(f"{source}: {error.strerror}", hint="paths are relative to `root`; correct it") from error
+            absent = isinstance(error, FileNotFoundError | NotADirectoryError)
+            hint = "paths are relative to `root`; correct it" if absent else "`gpgkey` names a file that can be read"
+            raise InvalidFile(f"{source}: {error.strerror}", hint=hint) from error
         if len(data) > _MAX_KEYS:
             raise InvalidFile(f"{source} has more than {_MAX_KEYS:,} bytes; this is no key")
         return data, Digest.of(data)
+
+    def _fetched(self, source: str, digest: Digest | None) -> str:
+        try:
+            return self.fetch.fetch(source, digest=digest, size=None, limit=_MAX_KEYS).path
+        except RemoteFailed as error:
+            if getattr(error, "status", None) != _NOT_FOUND:
+                raise
+            raise RemoteFailed(error.message, hint="check `gpgkey`: there is no key at its URL") from error
 
 
 def check(locked: LockedPackage, path: str, trusted: Mapping[str, Certificates]) -> None:
