@@ -7,6 +7,7 @@ In files eight magic bytes come before it. Everything in it is foreign: each ent
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 from struct import Struct, unpack
@@ -29,6 +30,12 @@ _NULL, _CHAR, _INT8, _INT16, _INT32, _INT64, _STRING, _BINARY, _ARRAY, _I18N = r
 _SIZES: Final = {_CHAR: 1, _INT8: 1, _INT16: 2, _INT32: 4, _INT64: 8, _BINARY: 1}
 _CODES: Final = {_CHAR: "B", _INT8: "B", _INT16: "H", _INT32: "I", _INT64: "Q"}
 _TEXTS: Final = (_STRING, _ARRAY, _I18N)
+
+
+#: What rpmbuild lets them be (rpm, build/parsePreamble.c), and in versions the macros that it did not know.
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~^-]*")
+_VERSION: Final = re.compile(r"[A-Za-z0-9._+~^%{}?]+")
+_ARCH: Final = re.compile(r"[A-Za-z0-9_]*")
 
 
 class Entry(NamedTuple):
@@ -85,13 +92,17 @@ class Header:
 
     @property
     def nevra(self) -> Nevra:
-        """The package's full name; a key in a database has no architecture. Raises BuildFailed where it has no name."""
+        """The package's full name; a key in a database has no architecture. Raises BuildFailed for what can be none."""
         name, version, release = self.text(Tag.NAME), self.text(Tag.VERSION), self.text(Tag.RELEASE)
         if not (name and version and release):
             raise self.damaged("it lacks a name, a version or a release")
+        arch = self.text(Tag.ARCH)
+        for text, known in ((name, _NAME), (version, _VERSION), (release, _VERSION), (arch, _ARCH)):
+            if not known.fullmatch(text):
+                raise self.damaged(f"{text[:100]!a} can be no name, version, release or architecture of a package")
         epoch = self.integers(Tag.EPOCH)
         evr = Evr(epoch=epoch[0] if epoch else 0, version=version, release=release)
-        return Nevra(name=name, evr=evr, arch=self.text(Tag.ARCH))
+        return Nevra(name=name, evr=evr, arch=arch)
 
     def integers(self, tag: int) -> tuple[int, ...]:
         """The numbers of a field, none where it is not there. Raises BuildFailed for a field of another type."""

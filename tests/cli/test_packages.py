@@ -309,6 +309,12 @@ def test_package_files_that_nobody_answers_for_are_a_warning(amazon, signer, pin
 def test_package_files_that_are_not_what_they_should_be(amazon):
     amazon.write("vendor/tool.rpm", b"no package")
     assert "./vendor/tool.rpm is damaged" in failed(amazon, packages=["./vendor/tool.rpm"])
+    for name in ("-rf", "go\nd", "\x1b[2J"):
+        amazon.write("vendor/tool.rpm", Package(name).built.data)
+        said = failed(amazon, packages=["./vendor/tool.rpm"])
+        assert "./vendor/tool.rpm" in said
+        assert f"is damaged: {name!r} can be no name" in said
+    amazon.write("vendor/tool.rpm", b"no package")
     assert "has another checksum" in failed(amazon, packages=[{"name": "./vendor/tool.rpm", "sha256": "0" * 64}])
     assert "No such file" in failed(amazon, 2, packages=["./vendor/other.rpm"])
     amazon.write("../outside.rpm", b"no package")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from imagekit.errors import BuildFailed
 from imagekit.rpm.header import MAGIC, Header
 from imagekit.rpm.tag import Tag
+from tests.support.packages import headers
 
 DATA = b"\0jq\0one\0two\0\0" + bytes(3) + b"\1\2\3\4\5\6\7\x08" + b"\xff" * 4
 INT16, INT32, INT64, STRING, BINARY, STRINGS, I18N = 3, 4, 5, 6, 7, 8, 9
@@ -78,6 +79,26 @@ def test_the_full_name():
     assert str(key.nevra) == "jq-1.6-1.amzn2023"
     with pytest.raises(BuildFailed, match="lacks a name"):
         _ = Header.from_blob(blob(entries[:2], data)).nevra
+
+
+@pytest.mark.parametrize("name", ["go\nd", "../d", "\x1b[2J", "-rf", "a b", "n\u00e4me", "a/b", "d\n"])
+@pytest.mark.parametrize("place", range(4))
+def test_names_that_no_package_has(name, place):
+    texts = ["jq", "1.6", "1", "x86_64"]
+    texts[place] = name
+    tags = (1000, 1001, 1002, 1022)
+    fields = dict(zip(tags, ((STRING, text) for text in texts), strict=True))
+    with pytest.raises(BuildFailed) as error:
+        _ = Header.from_blob(headers.packed(fields, headers.IMMUTABLE), "it").nevra
+    assert error.value.message.startswith("it is damaged: ")
+    assert "can be no name" in error.value.message
+    assert error.value.message.isprintable()
+
+
+@pytest.mark.parametrize("name", ["python3.11-pip", "libstdc++", "_x", "9base", "a~b^c", "Judy"])
+def test_names_that_packages_have(name):
+    fields = {1000: (STRING, name), 1001: (STRING, "1.0~rc1^git+5"), 1002: (STRING, "1%{?dist}")}
+    assert Header.from_blob(headers.packed(fields, headers.IMMUTABLE)).nevra.name == name
 
 
 @pytest.mark.parametrize(
