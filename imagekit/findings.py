@@ -26,6 +26,7 @@ CODES: dict[str, str] = {
     "IK0108": "an override that names no key",
     "IK0109": "a URL with credentials in it",
     "IK0110": "packages that are taken without a signature",
+    "IK0111": "scriptlets of a package that the image does not have",
     "IK0201": "an unknown language",
     "IK0202": "an unknown operating system",
     "IK0203": "the operating system is past its end of life",

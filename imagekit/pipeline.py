@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,12 @@ from imagekit.build import Builder, cached
 from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
 from imagekit.findings import Finding
 from imagekit.gather import package_files, regular
+from imagekit.gather.facts import FactsReader
 from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
-from imagekit.gather.packages import Installer
+from imagekit.gather.packages import Installer, names_in_base
+from imagekit.gather.skipped import idle
 from imagekit.gather.unsigned import unsigned as unsigned_files
 from imagekit.keep import Built, below, folder_of, ignore, keep, opener, parcel
 from imagekit.lock import Lock, differences
@@ -121,11 +124,14 @@ def resolve(session: Session, work: Project, use: Use, compression: str | None =
     return lock
 
 
-def unsigned(session: Session, work: Project, lock: Lock) -> tuple[Finding, ...]:
-    """What is to be warned of in the package files that a lock names, each once."""
-    fetch = session.places.below(work.spec.root).fetch
-    found = [item for spec in work.platforms for item in unsigned_files(spec, lock.at(spec.architecture.name), fetch)]
-    return tuple(dict.fromkeys(found))
+def doubts(session: Session, work: Project, lock: Lock) -> tuple[Finding, ...]:
+    """What is to be warned of in the packages that a lock names, each once."""
+    places = session.places.below(work.spec.root)
+    reader = FactsReader(cache=session.cache, progress=session.progress, source=places.source)
+    unsigned = (
+        item for spec in work.platforms for item in unsigned_files(spec, lock.at(spec.architecture.name), places.fetch)
+    )
+    return tuple(dict.fromkeys((*idle(work.spec, lock, partial(names_in_base, reader)), *unsigned)))
 
 
 def make(session: Session, work: Project, lock: Lock, tags: Sequence[str], to: Sequence[str] = ()) -> Path:

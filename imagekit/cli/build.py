@@ -76,7 +76,7 @@ def build(
         if create:
             pipeline.create_repositories(opened, to)
         lock = pipeline.resolve(opened, loaded, use, compression)
-        work.warn(session, pipeline.unsigned(opened, loaded, lock), strict=strict)
+        work.warn(session, pipeline.doubts(opened, loaded, lock), strict=strict)
         folder = pipeline.make(opened, loaded, lock, names, to)
         with pipeline.contents(opened, loaded) as parcel:
             for output in outputs:

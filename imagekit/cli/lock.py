@@ -68,7 +68,7 @@ def lock(
                 made = pipeline.resolve(opened, loaded, use, compression, write=not dry_run)
             if made != before and not dry_run:
                 # A lock that stays as it is is judged without the network, and was told of when it was made.
-                work.warn(session, pipeline.unsigned(opened, loaded, made))
+                work.warn(session, pipeline.doubts(opened, loaded, made))
             write("\n".join(_moved(before, made)) if dry_run else file.path)
 
 

@@ -67,7 +67,7 @@ def push(
             pipeline.create_repositories(opened, to)
         if not no_build:
             lock = pipeline.resolve(opened, loaded, use, compression)
-            work.warn(session, pipeline.unsigned(opened, loaded, lock))
+            work.warn(session, pipeline.doubts(opened, loaded, lock))
             pipeline.make(opened, loaded, lock, names, to)
         with pipeline.contents(opened, loaded) as parcel:
             pipeline.push(opened, parcel, to, names)

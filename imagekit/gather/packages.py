@@ -8,6 +8,8 @@ from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
+from imagekit import images
+from imagekit.architecture import by_name
 from imagekit.errors import BuildFailed, WrongChecksum
 from imagekit.findings import Place
 from imagekit.gather import paths
@@ -143,6 +145,18 @@ class Installer:
         from imagekit.resolve import fetched
 
         return fetched(self.fetch, url, digest=digest, size=size).path
+
+
+def names_in_base(reader: FactsReader, locked: LockedPlatform) -> tuple[str, ...]:
+    """The names of the packages that a platform's base has."""
+    from imagekit.engines.native.database import installed
+
+    if locked.base is None:
+        return ()
+    source, _ = reader.source(locked.base.reference)
+    image = images.read(source, locked.base.manifest, by_name(locked.architecture), locked.base.reference)
+    headers = installed(reader.read(locked.base, image)).values()
+    return tuple(header.nevra.name for header in headers)
 
 
 def _place(spec: PlatformSpec) -> Place | None:

@@ -306,6 +306,19 @@ def test_package_files_that_nobody_answers_for_are_a_warning(amazon, signer, pin
     assert ("[IK0110]" in amazon.run("build").ok().err) == bool(words)
 
 
+def test_scriptlets_of_a_package_that_is_not_there_are_a_warning(amazon):
+    keys = {"packages": ["jq"], "repositories": TRUSTED}
+    amazon.spec(**keys, scriptlets={"jqq": "skip", "oniguruma": "skip", "bash": {"skip": "of the base"}})
+    outcome = amazon.run("lock").ok()
+    assert outcome.err.count("warning[IK0111]: `scriptlets` has jqq, a package that the image does not have") == 1
+    assert outcome.err.count("[IK0111]") == 1
+    assert "hint: did you mean `jq`?" in outcome.err
+    assert "runtime.yaml:" in outcome.err
+    assert amazon.run("build", "--strict").code == 1
+    amazon.spec(**keys, scriptlets={"jq": "skip"})
+    assert "IK0111" not in amazon.run("build", "--strict").ok().err
+
+
 def test_package_files_that_are_not_what_they_should_be(amazon):
     amazon.write("vendor/tool.rpm", b"no package")
     assert "./vendor/tool.rpm is damaged" in failed(amazon, packages=["./vendor/tool.rpm"])
