@@ -143,6 +143,11 @@ def test_a_package_cannot_come_and_go(amazon, key_):
     assert f"error[IK0107]: zlib is under `{key_}` and under `remove`" in outcome
 
 
+def test_a_version_of_a_package_that_is_removed_is_named(amazon):
+    outcome = failed(amazon, packages=["bash >= 5"], remove=["bash"], architectures=["x86_64"])
+    assert "conflicting requests: bash >= 5 under `packages` is under `remove` too" in outcome
+
+
 def test_all_unknown_packages_are_told_at_once_with_the_nearest_names(amazon):
     outcome = failed(amazon, packages=["jqq", "php8.5-cli", "php"], remove=["curl-minimale"])
     for architecture in ("x86_64", "aarch64"):

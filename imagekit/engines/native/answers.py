@@ -16,6 +16,8 @@ from imagekit.rpm.evr import Nevra
 from imagekit.values import dataclass
 
 _LISTED: Final = 20
+#: What libsolv says of jobs that exclude each other.
+_CONFLICT: Final = "conflicting requests"
 #: What to do about several names that mean nothing.
 _SEVERAL: Final = (
     "correct the names; `{name: …, only: [x86_64]}` says that one of `packages` is for one architecture; `upgrade` and "
@@ -32,11 +34,19 @@ def check(answer: Mapping[str, Any], request: PackageRequest) -> None:
     if answer.get("unknown") or answer.get("absent") or answer.get("foreign"):
         raise _unknown(answer, request)
     if "problems" in answer:
-        lines = [f"  {sentence}" for problem in answer["problems"] for sentence in problem][:_LISTED]
+        lines = [f"  {_named(sentence, request)}" for problem in answer["problems"] for sentence in problem][:_LISTED]
         raise BuildFailed(
             "\n".join((f"{request.architecture}: what is asked for cannot be had together:", *lines)),
             hint="take one of the packages out, or name under `remove` what of the base has to make room",
         )
+
+
+def _named(sentence: str, request: PackageRequest) -> str:
+    """The solver's sentence, with the names that it leaves out where what comes is to go as well."""
+    both = [word for word in request.install if word.partition(" ")[0] in request.remove]
+    if sentence != _CONFLICT or not both:
+        return sentence
+    return f"{sentence}: {', '.join(both)} under `packages` is under `remove` too"
 
 
 def packages(
