@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,17 @@ import pytest
 #: The runtime client, its workers and the local Lambda's sandboxes are programs of Linux.
 _OF_LINUX = ["client", "languages", "emulator", "cli/test_invoke.py"]
 collect_ignore = [] if sys.platform == "linux" else _OF_LINUX
+
+
+def pytest_configure() -> None:
+    """What ends programs ends those that tests start: nohup and a shell's `&` have it ignored, which is inherited."""
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_report_header() -> str:
