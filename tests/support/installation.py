@@ -15,7 +15,8 @@ def install(folder: Path, version: str, machine: str = "x86_64") -> Path:
     """Install for a Python (`3.13`) on a machine (`aarch64`); anybody may read it. Returns the folder."""
     project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]
     command = ("install", "--quiet", "--target", folder, "--no-compile", "--only-binary=:all:")
-    fit = (f"--python-version={version}", f"--platform=manylinux2014_{machine}", "--implementation=cp")
+    platforms = (f"--platform={name}_{machine}" for name in ("manylinux2014", "manylinux_2_28"))
+    fit = (f"--python-version={version}", *platforms, "--implementation=cp")
     ran = run(sys.executable, "-m", "pip", "--disable-pip-version-check", *command, *fit, *project["dependencies"])
     if ran.code:
         missing(f"the dependencies for Python {version} on {machine} cannot be had: {ran.err[-500:]}")
