@@ -19,6 +19,7 @@ from imagekit.decompression import Decompressed
 from imagekit.errors import BuildFailed, Missing, WrongDigest
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Opener
+from imagekit.readable import Pieces
 from imagekit.rootfs import stems
 from imagekit.rootfs.ahead import ReadAhead
 from imagekit.rootfs.tar_reader import Limits, TarReader
@@ -210,7 +211,7 @@ class _Inflated:
     """
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = _Pieces(pieces)
+        self._pieces = Pieces(pieces)
         self._stream: Decompressed | None = None
         self._digest = hashlib.sha256()
 
@@ -233,24 +234,6 @@ class _Inflated:
                 f"{name} unpacks to sha256:{self._digest.hexdigest()}, and the image's config names {diff_id}",
                 hint="the image is damaged or tampered with; pull it again",
             )
-
-    def close(self) -> None:
-        """The opener's block closes what is behind it."""
-
-
-class _Pieces:
-    """A blob's pieces as something to read."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._rest = b""
-
-    def read(self, size: int, /) -> bytes:
-        """What is left of a piece, or the next one."""
-        if not self._rest:
-            self._rest = next((piece for piece in self._pieces if piece), b"")
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
 
     def close(self) -> None:
         """The opener's block closes what is behind it."""

@@ -11,6 +11,7 @@ from typing import Final
 from imagekit.decompression import Decompressed
 from imagekit.errors import BuildFailed
 from imagekit.oci.ports import Opener
+from imagekit.readable import Pieces
 from imagekit.rootfs.base_layout import MAX_LINKS, BaseLayout, Directory
 from imagekit.rootfs.entry import MAX_PATH, MTIME, WHITEOUT, shown
 from imagekit.rootfs.tar_reader import Limits, Member, MemberKind, TarReader
@@ -207,7 +208,7 @@ def layout_of(layers: Sequence[Opener], source: str = "the base image", *, limit
 def read_layer(opener: Opener, source: str, limits: Limits) -> Iterator[tuple[TarReader, Member]]:
     """A layer's members with the reader that has their content. Read it to the end: the blob is verified there."""
     with opener() as pieces:
-        reader = TarReader(Decompressed(_Pieces(pieces)), source, limits)
+        reader = TarReader(Decompressed(Pieces(pieces)), source, limits)
         for member in reader:
             yield reader, member
 
@@ -237,21 +238,3 @@ def _split(path: str, source: str) -> list[str]:
 
 def _is_utf8(text: str) -> bool:
     return text.isascii() or text.encode("utf-8", "replace").decode("utf-8") == text
-
-
-class _Pieces:
-    """A blob's pieces as something to read."""
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._rest = b""
-
-    def read(self, size: int, /) -> bytes:
-        """What is left of a piece, or the next one."""
-        if not self._rest:
-            self._rest = next((piece for piece in self._pieces if piece), b"")
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
-
-    def close(self) -> None:
-        """The opener's block closes what is behind it."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 from imagekit.errors import BuildFailed
+from imagekit.readable import Pieces
 from imagekit.rootfs.tar_reader import Limits, Member, MemberKind, TarReader
 
 #: Names, and folders in folders.
@@ -155,18 +156,7 @@ def _mode(mode: int) -> int:
     return mode & 0o777 | stat.S_IRUSR | stat.S_IWUSR
 
 
-class _Stream:
+class _Stream(Pieces):
     """Pieces as TarReader reads them."""
 
     proves_end = False
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._rest = b""
-
-    def read(self, size: int, /) -> bytes:
-        """What is left of a piece, or the next one."""
-        if not self._rest:
-            self._rest = next((piece for piece in self._pieces if piece), b"")
-        piece, self._rest = self._rest[:size], self._rest[size:]
-        return piece
