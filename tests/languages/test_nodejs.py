@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.emulator.runners.running import eventually
 from tests.languages.conftest import Drive
 from tests.languages.installing import MACHINES, install, machine
 from tests.support import interpreters
@@ -166,16 +167,21 @@ def test_bytes_of_any_kind_are_bytes(drive: Drive, answer: str) -> None:
     assert (got.fields, got.body) == (("1", "application/octet-stream"), "é".encode())
 
 
-def test_events_meet_where_lambda_sends_several(drive: Drive) -> None:
-    code = """let meet; const both = new Promise((resolve) => { meet = resolve; }); let count = 0;
-    exports.handler = async () => {
+def test_events_meet_where_lambda_sends_several(drive: Drive, tmp_path: Path) -> None:
+    """The first waits for the second alone: with nothing else to do, it is not one that waits for nothing."""
+    idle = tmp_path / "idle"
+    code = f"""let meet; const both = new Promise((resolve) => {{ meet = resolve; }}); let count = 0;
+    process.once('beforeExit', () => require('fs').writeFileSync({json.dumps(str(idle))}, ''));
+    exports.handler = async () => {{
       if (++count === 2) meet();
       await both;
       return String(process.env._X_AMZN_TRACE_ID);
-    };"""
+    }};"""
     driven = drive("nodejs", {"index.js": code}, "index.handler", AWS_LAMBDA_MAX_CONCURRENCY="1600")
     assert int(driven.frame().fields[0]) > 1
-    driven.send(b"INVOKE 0 1 0 a t1\n", b"INVOKE 0 2 0 a t2\n")
+    driven.send(b"INVOKE 0 1 0 a t1\n")
+    assert eventually(idle.exists)
+    driven.send(b"INVOKE 0 2 0 a t2\n")
     answers = {frame.id: frame.body for frame in (driven.frame(), driven.frame())}
     assert answers == {"1": b'"undefined"', "2": b'"undefined"'}, "one variable cannot name two traces"
 

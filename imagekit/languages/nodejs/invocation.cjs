@@ -1,5 +1,6 @@
 'use strict';
 // One event and its one answer.
+const os = require('os');
 const { unescape } = require('querystring');
 const { Fault, describe, log } = require('./fault.cjs');
 const { send, socket } = require('./channel.cjs');
@@ -7,6 +8,7 @@ const { logged } = require('./logs.cjs');
 
 const BINARY = 'application/octet-stream';
 const HTTP = 'application/vnd.awslambda.http-integration-response';
+const atOnce = Math.ceil((Number(process.env.AWS_LAMBDA_MAX_CONCURRENCY) || 1) / os.cpus().length);
 const open = new Map(); // by id: the events without an answer
 let untaken = 0; // pieces that the client has not read yet
 
@@ -68,8 +70,12 @@ class Invocation {
     return this.end('END', '');
   }
 
-  /** Nothing is left that could bring the answer. */
+  /** Nothing is left that could bring the answer, unless another event does. */
   drained() {
+    if (open.size < atOnce) {
+      socket.ref();
+      return;
+    }
     this.fail(new Fault('Runtime.NodeJsExit', 'the handler waits for a promise that nothing is left to settle'));
   }
 
@@ -99,4 +105,4 @@ class Invocation {
   }
 }
 
-module.exports = { HTTP, Invocation, open };
+module.exports = { HTTP, Invocation, atOnce, open };

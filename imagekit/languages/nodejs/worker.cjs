@@ -6,11 +6,10 @@ const { Context, parse, textOf } = require('./context.cjs');
 const { Fault, describe, log } = require('./fault.cjs');
 const { load } = require('./handler.cjs');
 const { logged } = require('./logs.cjs');
-const { Invocation, open } = require('./invocation.cjs');
+const { Invocation, atOnce, open } = require('./invocation.cjs');
 
 const env = process.env;
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
-const atOnce = Math.ceil((Number(env.AWS_LAMBDA_MAX_CONCURRENCY) || 1) / require('os').cpus().length);
 let handler; // once it is loaded
 let dying = false; // nothing is begun any more
 
