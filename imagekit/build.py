@@ -30,7 +30,7 @@ from imagekit.values import dataclass
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from imagekit.engines.native.install import Installation
+    from imagekit.engines.ports import Difference
 
 _LAYERS: Final = "layer"
 _NAMES: Final = "layer-names"
@@ -69,7 +69,7 @@ class Builder:
     progress: Progress
     archive: Callable[[ArchivePart], str]
     image: Callable[[ImagePart], Iterator[Item]]
-    packages: Callable[[Packages], Installation]
+    packages: Callable[[Packages], Difference]
     made: Callable[[Descriptor], None]
     names: dict[Digest, bytes] = field(default_factory=dict)
 

@@ -192,7 +192,7 @@ def build(
             source=places.source,
             fetch=places.fetch,
             workers=session.workers,
-        ).installation,
+        ).install,
         made=made,
     )
     done = builder.layers(plans, gathered)

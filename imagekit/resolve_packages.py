@@ -9,6 +9,7 @@ from typing import Final
 from imagekit import images
 from imagekit.architecture import by_name
 from imagekit.engines.native.engine import Look, NativeEngine
+from imagekit.engines.ports import Means
 from imagekit.facts import Facts
 from imagekit.gather.facts import FactsReader
 from imagekit.lock import Lock, LockedImage, LockedPlatform, PlatformRequest
@@ -58,9 +59,8 @@ class PackageResolver:
 
     @property
     def _engine(self) -> NativeEngine:
-        return NativeEngine(
-            fetch=self.fetch, cache=self.cache, progress=self.progress, root=self.root, workers=self.workers
-        )
+        means = Means(fetch=self.fetch, cache=self.cache, progress=self.progress, root=self.root, workers=self.workers)
+        return NativeEngine(means=means)
 
     def _facts(self, request: PlatformRequest, base: LockedImage) -> Facts:
         source, _ = self.source(base.reference)

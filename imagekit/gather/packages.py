@@ -8,7 +8,7 @@ from dataclasses import field
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
-from imagekit import images
+from imagekit import engines, images
 from imagekit.architecture import by_name
 from imagekit.errors import BuildFailed, WrongChecksum
 from imagekit.findings import Place
@@ -27,7 +27,7 @@ from imagekit.spec.syntax import is_url
 from imagekit.values import dataclass
 
 if TYPE_CHECKING:
-    from imagekit.engines.native.install import Installation
+    from imagekit.engines.ports import Difference
     from imagekit.rpm.signature import Certificates
 
 
@@ -89,15 +89,21 @@ class Installer:
     fetch: Fetch
     workers: int
 
-    def installation(self, packages: Packages) -> Installation:
-        """The packages, ready to be written: what can be looked at before the first file is. Raises as Installation."""
+    def install(self, packages: Packages) -> Difference:
+        """The packages, ready to be written; raises as an engine does."""
         from imagekit.engines.native.database import installed
-        from imagekit.engines.native.incoming import Shelf
-        from imagekit.engines.native.install import Change, Installation
+        from imagekit.engines.ports import Change, Means, Shelf
 
         reader = FactsReader(cache=self.cache, progress=self.progress, source=self.source)
         facts = reader.read(packages.base, packages.image)
-        return Installation(
+        means = Means(
+            fetch=self.fetch,
+            cache=self.cache,
+            progress=self.progress,
+            root=packages.root,
+            workers=self.workers,
+        )
+        return engines.engine(engines.DEFAULT, means).install(
             Change(
                 facts=facts,
                 install=packages.locked.install,

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagekit.engines.native.database import installed
-from imagekit.engines.native.incoming import Shelf
-from imagekit.engines.native.install import Change, Installation
+from imagekit.engines.native.install import Installation
+from imagekit.engines.ports import Change, Shelf
 from imagekit.facts import CONTENTS, Database, DatabaseKind, Facts, KnownFile
 from imagekit.lock_packages import LockedPackage, Reason, Why
 from imagekit.oci.digest import Digest

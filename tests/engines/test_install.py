@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from imagekit.engines.native.incoming import Shelf, opened
+from imagekit.engines.native.incoming import opened
+from imagekit.engines.ports import Shelf
 from imagekit.errors import BuildFailed, WrongChecksum, WrongSignature
 from imagekit.facts import Database, DatabaseKind
 from imagekit.oci.digest import Digest

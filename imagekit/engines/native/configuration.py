@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field, replace
 from typing import Final
 
 from imagekit.engines.native.placement import Placement
+from imagekit.engines.ports import Reader
 from imagekit.rootfs.entry import Entry, Kind
 from imagekit.rpm.files import FileKind, PackagedFile
 from imagekit.values import dataclass
@@ -18,9 +19,6 @@ from imagekit.values import dataclass
 _NEW: Final = ".rpmnew"
 _SAVED: Final = ".rpmsave"
 _ORIGINAL: Final = ".rpmorig"
-
-#: Regular files of the base by place, with mode, owner and content; those that are not there are left out.
-Reader = Callable[[Collection[str]], Mapping[str, tuple[Entry, bytes]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,14 +16,14 @@ from imagekit.engines.native.repodata import Reader, Repodata
 from imagekit.engines.native.solver import process
 from imagekit.engines.native.solver.cached import Cached
 from imagekit.engines.native.trust import Keys, Trusted
+from imagekit.engines.ports import Change, Difference, Means
 from imagekit.errors import BuildFailed, Missing, RemoteFailed
 from imagekit.facts import Database, Facts
 from imagekit.lock_packages import LockedPackage, LockedPackages, LockedRepository
 from imagekit.oci.digest import Digest
-from imagekit.oci.ports import Cache, Fetch, Fetched
+from imagekit.oci.ports import Fetched
 from imagekit.packages import PackageRepository, PackageRequest
 from imagekit.parallel import each
-from imagekit.progress import Progress
 from imagekit.rpm.updateinfo import Advisory, advisories
 from imagekit.spec.packages import Upgrades
 from imagekit.values import dataclass
@@ -37,20 +37,16 @@ _PIECE: Final = 1 << 20
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NativeEngine:
-    """Chooses packages; `root` is what local paths are relative to, `workers` how many things it does at once."""
+    """The engine `native`: libsolv chooses, and the headers and payloads of packages say what to lay down."""
 
-    fetch: Fetch
-    cache: Cache
-    progress: Progress
-    root: str
-    workers: int = 1
+    means: Means
 
-    def missing(self) -> str:
-        """How to get what this machine lacks to choose packages; empty when it lacks nothing."""
+    def missing(self) -> str | None:
+        """How to get what this machine lacks to choose packages; None when it lacks nothing."""
         from importlib.util import find_spec
 
         if find_spec("solv"):
-            return ""
+            return None
         return (
             "packages are chosen by libsolv, whose Python package `solv` is made for CPython on Linux (glibc, x86_64 "
             "and aarch64): lock the spec on such a machine, or install `solv`; images are built from the lock anywhere"
@@ -101,6 +97,12 @@ class NativeEngine:
             repositories=look.locked,
         )
 
+    def install(self, change: Change) -> Difference:
+        """Locked packages on a base, ready to be written: what can be looked at before the first file is."""
+        from imagekit.engines.native.install import Installation
+
+        return Installation(change)
+
     def look(self, request: PackageRequest, facts: Facts) -> Look:
         """The package repositories of a request as they are now, beside what the base has."""
         if lacking := self.missing():
@@ -112,10 +114,11 @@ class NativeEngine:
             )
         installed = Installed.of(facts.database)
         repositories = _released(request.repositories, installed)
-        keys = {item.name: Keys(fetch=self.fetch, root=self.root).of(item) for item in repositories if item.is_checked}
-        reader = Reader(fetch=self.fetch, verify=partial(_verify, keys))
-        with self.progress.task(f"reading the package repositories for {request.architecture}"):
-            found = each(reader.read, repositories, self.workers)
+        trusted = Keys(fetch=self.means.fetch, root=self.means.root)
+        keys = {item.name: trusted.of(item) for item in repositories if item.is_checked}
+        reader = Reader(fetch=self.means.fetch, verify=partial(_verify, keys))
+        with self.means.progress.task(f"reading the package repositories for {request.architecture}"):
+            found = each(reader.read, repositories, self.means.workers)
         return Look(
             architecture=request.architecture,
             engine=self,
@@ -136,22 +139,22 @@ class NativeEngine:
         urls = {item.repository.name: item.url for item in look.repositories}
 
         def one(item: LockedPackage) -> None:
-            path = os.path.join(self.root, item.url)
+            path = os.path.join(self.means.root, item.url)
             if not item.is_local:
                 named_by = urls.get(item.repository, "")
-                path = self.fetch.fetch(item.url, digest=item.digest, size=item.size, named_by=named_by).path
+                path = self.means.fetch.fetch(item.url, digest=item.digest, size=item.size, named_by=named_by).path
                 task.advance(item.size)
             trust.check(item, path, trusted)
 
         total = sum(item.size for item in install if not item.is_local)
-        with self.progress.task(f"fetching {len(install)} packages for {look.architecture}", total) as task:
-            each(one, install, self.workers)
+        with self.means.progress.task(f"fetching {len(install)} packages for {look.architecture}", total) as task:
+            each(one, install, self.means.workers)
 
     def _file(self, url: str, sha256: str) -> Fetched:
         """A package file outside all repositories."""
         if "://" in url:
-            return self.fetch.fetch(url, digest=Digest(sha256) if sha256 else None, size=None)
-        path = os.path.join(self.root, url)
+            return self.means.fetch.fetch(url, digest=Digest(sha256) if sha256 else None, size=None)
+        path = os.path.join(self.means.root, url)
         return Fetched(path=path, digest=Digest(sha256), size=os.path.getsize(path))
 
 
@@ -185,7 +188,8 @@ class Look:
         nothing = {"install": (), "files": {}, "remove": (), "upgrade": (), "upgrade_all": False}
         nothing |= {"replaceable": (), "weak": False, "known": (), "best": (), "newer": False}
         title = f"choosing packages for {self.architecture}"
-        with self.engine.progress.task(title), Cached(cache=self.engine.cache).loading(self._primaries()) as loaded:
+        means = self.engine.means
+        with means.progress.task(title), Cached(cache=means.cache).loading(self._primaries()) as loaded:
             return process.ask(
                 {
                     **nothing,
@@ -229,7 +233,7 @@ class Look:
 
     def _lists(self, kind: str) -> dict[str, Fetched]:
         """One list of every repository that has it."""
-        fetched = each(lambda item: self.reader.record(item, kind), self.repositories, self.engine.workers)
+        fetched = each(lambda item: self.reader.record(item, kind), self.repositories, self.engine.means.workers)
         return {item.repository.name: found for item, found in zip(self.repositories, fetched, strict=True) if found}
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from tempfile import TemporaryFile
 
 from imagekit import parallel
+from imagekit.engines.ports import Shelf
 from imagekit.errors import BuildFailed
 from imagekit.lock_packages import LockedPackage
 from imagekit.rootfs.entry import Content
 from imagekit.rpm.files import PackagedFile, files
 from imagekit.rpm.package import Package
 from imagekit.rpm.payload import payload
-from imagekit.rpm.signature import Certificates, verify
+from imagekit.rpm.signature import verify
 from imagekit.rpm.tag import Tag
 from imagekit.values import dataclass
 
@@ -44,16 +45,6 @@ class Incoming:
         with open(self.path, "rb", buffering=0) as file:
             file.seek(self.package.payload_offset)
             yield from payload(self.package, file, spool=TemporaryFile, listed=self.files)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shelf:
-    """Where packages are: `place` says where one lies, its digest compared; `keys` gives the certificates of which one
-    has to have signed a package, None where no signature is asked for.
-    """
-
-    place: Callable[[LockedPackage], str]
-    keys: Callable[[LockedPackage], Certificates | None]
 
 
 def opened(locked: Sequence[LockedPackage], shelf: Shelf, workers: int) -> tuple[Incoming, ...]:

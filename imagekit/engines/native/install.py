@@ -4,53 +4,32 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import field
 from typing import Final
 
 from imagekit.engines.native import accounts, incoming, linking, outgoing
-from imagekit.engines.native.configuration import Reader, settle
+from imagekit.engines.native.configuration import settle
 from imagekit.engines.native.database import BESIDE, rewritten
-from imagekit.engines.native.incoming import Incoming, Shelf
+from imagekit.engines.native.incoming import Incoming
 from imagekit.engines.native.linker import CACHE, SETTINGS_FOLDER
 from imagekit.engines.native.outcome import Outcome, base_kind
 from imagekit.engines.native.placement import Owners, Placed, Placement, clashes
 from imagekit.engines.native.scripts import Judge, Parties, Party
 from imagekit.engines.native.slim import is_needed
+from imagekit.engines.ports import Change
 from imagekit.errors import BuildFailed
-from imagekit.facts import DatabaseKind, Facts
-from imagekit.lock_packages import LockedPackage
-from imagekit.rootfs.authorities import BUNDLE, Authority, trusted
+from imagekit.facts import DatabaseKind
+from imagekit.rootfs.authorities import BUNDLE, trusted
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rpm.database.installed import Addition
 from imagekit.rpm.files import FileKind, PackagedFile, files
 from imagekit.rpm.header import Header
 from imagekit.rpm.tag import Tag
-from imagekit.values import dataclass
 
 logger = logging.getLogger(__name__)
 
 #: Bytes of a file of a package that has a meaning to the installation itself.
 _MAX_SETTINGS: Final = 1 << 20
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
-    """What is to become of a base. `read` gives files of it by place, `installed` are its packages by their number in
-    its database; `skipped` are packages whose scriptlets are left out.
-    """
-
-    facts: Facts
-    install: tuple[LockedPackage, ...]
-    removed: frozenset[str]
-    installed: Mapping[int, Header]
-    shelf: Shelf
-    warn: Callable[[str], None]
-    workers: int
-    slim: bool = False
-    read: Reader
-    skipped: Mapping[str, str] = field(default_factory=dict)
-    authorities: tuple[Authority, ...] = ()
 
 
 class Installation:
