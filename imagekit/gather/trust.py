@@ -34,4 +34,7 @@ class Trust:
             except InvalidFile as error:
                 raise InvalidFile(error.message, hint=error.hint, place=error.place or place) from error
         there = certificates(project.base)
-        return cls(authorities=tuple(own), bundle=bundle(there, own) if there and own else there)
+        return cls(
+            authorities=tuple(own),
+            bundle=bundle(there, {one.certificate: one.pem for one in own}) if there and own else there,
+        )

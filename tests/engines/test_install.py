@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import replace
 
+import certifi
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from imagekit.engines.ports import Shelf
 from imagekit.errors import BuildFailed, WrongChecksum, WrongSignature
 from imagekit.facts import Database, DatabaseKind
 from imagekit.oci.digest import Digest
+from imagekit.rootfs.extracted import BUNDLE
 from imagekit.rpm.signature import Certificates
 from imagekit.rpm.tag import Tag
 from tests.engines.installing import DATABASE, base, install, lock, post
@@ -225,6 +228,13 @@ def test_an_upgrade_takes_the_place_of_the_old_version(tmp_path):
     assert "usr/lib64/.wh.libz.so.1.2.11" in made.paths
     assert made.members["usr/lib64/libz.so.1"].linkname == "libz.so.1.1.2.13"
     assert "usr/lib64/.wh.libz.so.1" not in made.paths
+
+
+def test_what_is_a_ghost_of_the_newer_version_stays(tmp_path):
+    old = Package("thing", "1", files={"etc/state": Item(b"", flags=GHOST), "etc/gone": Item(b"")})
+    facts = base(tmp_path, old, files={"etc/state": b"made there"})
+    made = install(tmp_path, Package("thing", "2", files={"etc/state": Item(b"", flags=GHOST)}), facts=facts)
+    assert [path for path in made.paths if "/.wh." in path and "/etc" in f"/{path}"] == ["etc/.wh.gone"]
 
 
 def test_packages_that_take_the_place_of_others(tmp_path):
@@ -504,6 +514,71 @@ def test_alternatives_are_links_and_a_state(tmp_path):
         *("auto", "/usr/bin/node", "npm", "/usr/bin/npm", ""),
         *("/usr/bin/node-20", "20", "/usr/bin/npm-20", "/usr/bin/node-22", "22", "/usr/bin/npm-22"),
     ]
+
+
+def certificate(number: int) -> bytes:
+    return sorted(ssl.create_default_context(cafile=certifi.where()).get_ca_certs(binary_form=True))[number]
+
+
+def pem(*numbers: int) -> bytes:
+    return "".join(ssl.DER_cert_to_PEM_cert(certificate(number)) for number in numbers).encode()
+
+
+def ca_certificates(version: str, *numbers: int) -> Package:
+    """As Fedora packs it: what is extracted are ghosts, which its scriptlets make."""
+    objects = [b'[p11-kit-object-v1]\nlabel: "one"\ntrusted: true\n' + pem(number) for number in numbers]
+    script = "/usr/bin/ca-legacy install\n/usr/bin/update-ca-trust\n"
+    return Package(
+        "ca-certificates",
+        version,
+        files={
+            "usr/bin/update-ca-trust": program(b"#!/bin/sh"),
+            "usr/share/pki/ca-trust-source/ca-bundle.trust.p11-kit": Item(b"".join(objects)),
+            "usr/share/pki/ca-trust-legacy/ca-bundle.legacy.default.crt": Item(b"# none\n"),
+            "etc/pki/ca-trust/source/anchors": folder(),
+            "etc/pki/ca-trust/extracted/pem": folder(),
+            BUNDLE: Item(b"", 0o444, flags=GHOST),
+        },
+        scripts={"post": ("/bin/sh", script)},
+    )
+
+
+CORP_CA = Package("corp-ca", files={"etc/pki/ca-trust/source/anchors/corp.pem": Item(pem(7))})
+
+
+def test_a_new_package_of_certificates_is_extracted(tmp_path):
+    made = install(tmp_path, ca_certificates("1", 1, 2), CORP_CA)
+    assert made.contents[BUNDLE] == b"# one\n" + pem(1) + b"# one\n" + pem(2) + b"# corp.pem\n" + pem(7)
+    assert made.members[BUNDLE].mode == 0o444
+    java = made.contents["etc/pki/ca-trust/extracted/java/cacerts"]
+    assert all(certificate(number) in java for number in (1, 2, 7))
+    link_ = made.members["etc/pki/ca-trust/source/ca-bundle.legacy.crt"]
+    assert link_.linkname == "/usr/share/pki/ca-trust-legacy/ca-bundle.legacy.default.crt"
+    assert made.said == []
+
+
+def test_a_newer_package_of_certificates_brings_and_takes(tmp_path):
+    bundle = {BUNDLE: b"# the image's own\n" + pem(9) + b"# one\n" + pem(1) + b"# one\n" + pem(2)}
+    facts = base(tmp_path, ca_certificates("1", 1, 2), CORP_CA, files=bundle)
+    made = install(tmp_path, ca_certificates("2", 2, 3), facts=facts)
+    assert made.contents[BUNDLE] == b"# the image's own\n" + pem(9) + b"# one\n" + pem(2) + b"# one\n" + pem(3)
+    made = install(tmp_path, facts=base(tmp_path, CORP_CA, files={BUNDLE: pem(1, 7)}), removed=[str(CORP_CA.nevra)])
+    assert made.contents[BUNDLE] == pem(1)
+
+
+def test_an_anchor_of_a_package_is_trusted_whether_it_says_so_or_not(tmp_path):
+    made = install(tmp_path, CORP_CA, facts=base(tmp_path, files={BUNDLE: pem(1)}))
+    assert made.contents[BUNDLE] == pem(1) + b"# corp.pem\n" + pem(7)
+    bad = Package("bad-ca", files={"etc/pki/ca-trust/source/anchors/bad.pem": Item(pem(7).replace(b"MII", b"!!!"))})
+    made = install(tmp_path, bad, facts=base(tmp_path, files={BUNDLE: pem(1)}))
+    assert BUNDLE not in made.contents
+    assert "/etc/pki/ca-trust/source/anchors/bad.pem is not trusted: bad.pem is damaged" in made.said[0]
+
+
+def test_where_nothing_extracts_it_is_said(tmp_path):
+    made = install(tmp_path, CORP_CA)
+    assert BUNDLE not in made.contents
+    assert made.said == [f"nothing is extracted into /{BUNDLE}: the image has neither that nor update-ca-trust"]
 
 
 def test_signatures_are_judged_by_the_keys_of_the_lock(tmp_path):

@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagekit.errors import BuildFailed, InvalidFile
-from imagekit.rootfs.authorities import ANCHORS, BUNDLE, EXTRACTED, Authority, authorities, bundle, trusted
+from imagekit.errors import InvalidFile
+from imagekit.rootfs.anchors import Anchor
+from imagekit.rootfs.authorities import ANCHORS, Authority, authorities, bundle
+from imagekit.rootfs.extracted import BUNDLE, FOLDER, extracted
 from tests.support.tools import need
 
 WEB = ssl.create_default_context(cafile=certifi.where()).get_ca_certs(binary_form=True)
@@ -35,6 +37,15 @@ def keystore(*entries: bytes) -> bytes:
     data = pack(">III", 0xFEEDFEED, 2, len(entries)) + b"".join(entries)
     secret = "changeit".encode("utf-16-be") + b"Mighty Aphrodite"
     return data + hashlib.sha1(secret + data, usedforsecurity=False).digest()
+
+
+def entry(certificate: bytes) -> bytes:
+    alias = hashlib.sha256(certificate).hexdigest()[:32].encode()
+    return pack(">IH", 2, 32) + alias + pack(">QH", 0, 5) + b"X.509" + pack(">I", len(certificate)) + certificate
+
+
+def trusted(there: dict[str, bytes], more: tuple[Authority, ...]) -> dict[str, bytes]:
+    return extracted(there, {}, {one.certificate: Anchor(authority=one) for one in more})
 
 
 def test_certificates_are_read_as_pem_one_or_several_or_as_der():
@@ -71,7 +82,7 @@ def test_what_is_no_certificate_is_refused(data, why):
 
 
 def test_a_bundle_has_what_it_had_and_each_new_one_once():
-    own = authorities(pem(ONE, TWO), "corp/ca.pem")
+    own = {one.certificate: one.pem for one in authorities(pem(ONE, TWO), "corp/ca.pem")}
     made = bundle(pem(TWO, THREE).rstrip(b"\n"), own)
     assert made.startswith(pem(TWO, THREE).rstrip(b"\n") + b"\n# corp/ca.pem 1\n")
     assert sorted(loaded(made)) == sorted([ONE, TWO, THREE])
@@ -79,31 +90,37 @@ def test_a_bundle_has_what_it_had_and_each_new_one_once():
 
 
 def test_everything_that_is_extracted_gets_them():
-    java, openssl = f"{EXTRACTED}/java/cacerts", f"{EXTRACTED}/openssl/ca-bundle.trust.crt"
-    email = f"{EXTRACTED}/pem/email-ca-bundle.pem"
+    java, openssl = f"{FOLDER}/java/cacerts", f"{FOLDER}/openssl/ca-bundle.trust.crt"
+    email = f"{FOLDER}/pem/email-ca-bundle.pem"
     there = {BUNDLE: pem(THREE), email: b"", openssl: b"# old\n", java: keystore(), "etc/passwd": b"x"}
     own = authorities(pem(ONE), "corp ca.pem")
     made = trusted(there, own)
-    anchor = f"{ANCHORS}/corp-ca.pem-{hashlib.sha256(ONE).hexdigest()[:8]}.pem"
-    assert made.keys() == {anchor, BUNDLE, email, openssl, java}
-    assert loaded(made[anchor]) == [ONE]
+    assert made.keys() == {BUNDLE, email, openssl, java}
+    assert own[0].anchor == f"{ANCHORS}/corp-ca.pem-{hashlib.sha256(ONE).hexdigest()[:8]}.pem"
     assert sorted(loaded(made[BUNDLE])) == sorted([ONE, THREE])
     assert made[openssl].startswith(b"# old\n# corp ca.pem\n-----BEGIN TRUSTED CERTIFICATE-----\n")
     assert authorities(made[openssl], "x")[0].certificate == ONE
-    alias = hashlib.sha256(ONE).hexdigest()[:32].encode()
-    entry = pack(">IH", 2, 32) + alias + pack(">QH", 0, 5) + b"X.509" + pack(">I", len(ONE)) + ONE
-    assert made[java] == keystore(entry)
+    assert made[java] == keystore(entry(ONE))
 
 
 def test_a_key_store_of_another_kind_stays_as_it_is():
-    java = f"{EXTRACTED}/java/cacerts"
-    for store in (b"", b"\x30\x82" + bytes(100)):
-        assert trusted({BUNDLE: b"", java: store}, authorities(pem(ONE), "x"))[java] == store
+    java = f"{FOLDER}/java/cacerts"
+    whole = keystore(entry(ONE), entry(TWO))
+    for store in (b"\x30\x82" + bytes(100), whole[:-30], whole + b"x", keystore(entry(ONE))[:12] + whole[12:]):
+        assert java not in trusted({BUNDLE: b"", java: store}, authorities(pem(THREE), "x"))
 
 
-def test_an_image_without_ca_trust_is_told():
-    with pytest.raises(BuildFailed, match="tls-ca-bundle"):
-        trusted({}, authorities(pem(ONE), "x"))
+def test_what_is_no_longer_trusted_goes_and_the_rest_of_a_bundle_stays():
+    java, openssl = f"{FOLDER}/java/cacerts", f"{FOLDER}/openssl/ca-bundle.trust.crt"
+    first = trusted({}, authorities(pem(ONE, TWO, THREE), "ca"))
+    there = first | {BUNDLE: b"# kept\n\n" + first[BUNDLE]}
+    before = {one.certificate: Anchor(authority=one) for one in authorities(pem(ONE, TWO), "ca")}
+    made = extracted(there, before, {TWO: before[TWO]})
+    assert sorted(loaded(made[BUNDLE])) == sorted([TWO, THREE])
+    assert made[BUNDLE].startswith(b"# kept\n\n# ca 2\n")
+    assert [one.certificate for one in authorities(made[openssl], "x")] == [TWO, THREE]
+    assert made[java] == keystore(entry(TWO), entry(THREE))
+    assert extracted(made, {TWO: before[TWO]}, {TWO: before[TWO]}) == {}
 
 
 @given(st.binary(max_size=200), st.booleans())
@@ -121,8 +138,8 @@ def test_any_file_is_read_or_refused(data, armored):
 @pytest.mark.real
 def test_javas_own_tool_and_openssl_read_what_was_made(tmp_path):
     keytool, openssl = need("keytool"), need("openssl")
-    java, store = f"{EXTRACTED}/java/cacerts", tmp_path / "cacerts"
-    crt = f"{EXTRACTED}/openssl/ca-bundle.trust.crt"
+    java, store = f"{FOLDER}/java/cacerts", tmp_path / "cacerts"
+    crt = f"{FOLDER}/openssl/ca-bundle.trust.crt"
     options = ["-noprompt", "-storetype", "jks", "-keystore", store, "-storepass", "changeit", "-alias", "before"]
     subprocess.run([keytool, "-importcert", *options], input=pem(THREE), check=True, capture_output=True)
     made = trusted({BUNDLE: b"", java: store.read_bytes(), crt: b""}, authorities(pem(ONE, TWO), "corp.pem"))

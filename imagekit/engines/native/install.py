@@ -11,14 +11,15 @@ from imagekit.engines.native.configuration import settle
 from imagekit.engines.native.database import BESIDE, rewritten
 from imagekit.engines.native.incoming import Incoming
 from imagekit.engines.native.linker import CACHE, SETTINGS_FOLDER
+from imagekit.engines.native.linking import whole
 from imagekit.engines.native.outcome import Outcome, base_kind
 from imagekit.engines.native.placement import Owners, Placed, Placement, clashes
 from imagekit.engines.native.scripts import Judge, Parties, Party
 from imagekit.engines.native.slim import is_needed
+from imagekit.engines.native.trusting import Trusting
 from imagekit.engines.ports import Change
 from imagekit.errors import BuildFailed
 from imagekit.facts import DatabaseKind
-from imagekit.rootfs.authorities import BUNDLE, trusted
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rpm.database.installed import Addition
@@ -29,7 +30,7 @@ from imagekit.rpm.tag import Tag
 logger = logging.getLogger(__name__)
 
 #: Bytes of a file of a package that has a meaning to the installation itself.
-_MAX_SETTINGS: Final = 1 << 20
+_MAX_SETTINGS: Final = 4 << 20
 
 
 class Installation:
@@ -48,17 +49,12 @@ class Installation:
         self._outcome = Outcome(change.facts, self._placement)
         self._say_of_database()
         self._carry_out()
-        if self._outcome.wants_trust and BUNDLE not in change.facts.files:
-            change.warn(f"nothing is extracted into /{BUNDLE}: the base has none, and update-ca-trust is not run")
         self._owners = Owners(self._outcome.accounts, change.warn)
         self._generated = {**self._settled.saved, **self._outcome.entries(self._owners)}
         cache = linking.cache(change.facts, self._placement, self._packages, self._linker_settings())
         if cache is not None:
             self._generated[CACHE] = Entry(path=CACHE, size=len(cache)), cache
-        if change.authorities:
-            known = {path: file.content for path, file in change.facts.files.items()}
-            for path, data in trusted(known, change.authorities).items():
-                self._generated[path] = Entry(path=path, mode=self._mode_of(path), size=len(data)), data
+        self._generated |= self._trusted()
 
     @property
     def findings(self) -> Mapping[str, tuple[str, ...]]:
@@ -94,6 +90,8 @@ class Installation:
         """The places of the base that are gone."""
         arriving = self._placement.places.keys() | self._generated.keys() | self._settled.staying
         ways = self._placement.ways
+        if self._leaving:  # what a newer version has as a ghost stays as it is (rpm, lib/transaction.c)
+            arriving |= {ways.place_of(file.path) for one in self._packages for file in one.files if file.is_ghost}
         leaving = (file for header in self._leaving.values() for file in files(header))
         staying = (file for _, file, _ in self._staying_files()) if self._leaving else ()
         paths = outgoing.gone(self._change.facts.layout, ways, leaving, staying, arriving)
@@ -138,10 +136,21 @@ class Installation:
             for path, data in _settings(package, SETTINGS_FOLDER)
         }
 
-    def _mode_of(self, path: str) -> int:
-        """That of a file of the base which is written anew."""
-        known = self._change.facts.files.get(path)
-        return known.mode if known else 0o644
+    def _trusted(self) -> dict[str, tuple[Entry, bytes]]:
+        """Anchors and bundles of certificates that change."""
+        made = self._generated.values()
+        trusting = Trusting(
+            facts=self._change.facts,
+            placement=self._placement,
+            packages=self._packages,
+            contents=_settings,
+            links={entry.path: entry.target for entry, _ in made if entry.kind is Kind.SYMLINK},
+            gone=self.removed,
+            authorities=self._change.authorities,
+            warn=self._change.warn,
+        )
+        leaving = [place for place, _ in self._leaving_files()]
+        return trusting.files(leaving, is_asked=self._outcome.wants_trust)
 
     def _say_of_database(self) -> None:
         """What rpm in the image will know of the packages is not silently less than what is there."""
@@ -222,8 +231,8 @@ def _all_of_them(_: PackagedFile) -> bool:
     return True
 
 
-def _settings(package: Incoming, folder: str) -> Iterator[tuple[str, bytes]]:
-    """The files of a package in a folder that say something to the installation itself."""
+def _settings(package: Incoming, folder: str | tuple[str, ...]) -> Iterator[tuple[str, bytes]]:
+    """The files of a package in a folder, or in some, that say something to the installation itself."""
     wanted = {
         file.index
         for file in package.files
@@ -233,9 +242,9 @@ def _settings(package: Incoming, folder: str) -> Iterator[tuple[str, bytes]]:
         return
     for file, content in package.contents():
         if file.index in wanted:
-            if not isinstance(content, bytes) or len(content) > _MAX_SETTINGS:
+            if file.size > _MAX_SETTINGS:
                 raise BuildFailed(f"{package.nevra}: /{file.path} is too large to be what it should be")
-            yield file.path, content
+            yield file.path, whole(content)
             wanted.discard(file.index)
             if not wanted:
                 return

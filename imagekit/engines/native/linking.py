@@ -79,10 +79,11 @@ def _contents(package: Incoming, placement: Placement, wanted: set[str]) -> Iter
     for file, content in package.contents():
         placed = placement.chosen.get((package.nevra, file.index))
         if placed and placed.path in wanted:
-            yield placed.path, lambda content=content: _all(content)  # type: ignore[misc]  # this turn's content
+            yield placed.path, lambda content=content: whole(content)  # type: ignore[misc]  # this turn's content
 
 
-def _all(content: Content) -> bytes:
+def whole(content: Content) -> bytes:
+    """A content that fits in memory."""
     if not callable(content):
         return content or b""
     stream = content()

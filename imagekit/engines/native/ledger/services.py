@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from imagekit.engines.native.accounts import from_sysusers
-from imagekit.engines.native.ledger.effects import AddAccount, LinkerCache, Trust
+from imagekit.engines.native.ledger.effects import AddAccount, LinkerCache, MakeLink, Trust
 from imagekit.engines.native.ledger.situation import Call, Outcome, Status, always
 
 #: No init runs in the image: there is nothing to enable, to reload, or to tell.
@@ -50,6 +50,17 @@ def _trust(call: Call) -> Outcome:
     return Outcome(label="trust", effects=(Trust(),) if call.arguments != ("check",) else ())
 
 
+def _legacy(call: Call) -> Outcome:
+    """ca-legacy(8): which of two files of old authorities counts; a choice that was made already stays."""
+    if call.arguments != ("install",):
+        raise call.refuse("is called in a way that is not known")
+    link = MakeLink(
+        path="/etc/pki/ca-trust/source/ca-bundle.legacy.crt",
+        target="/usr/share/pki/ca-trust-legacy/ca-bundle.legacy.default.crt",
+    )
+    return Outcome(label="trust", effects=(link,))
+
+
 def _sysusers(call: Call) -> Outcome:
     """systemd-sysusers(8): files of packages are read in any case, so only what is given here counts."""
     if any(value.text == "-" for value in call.values):
@@ -66,6 +77,7 @@ COMMANDS: Final[Mapping[str, Callable[[Call], Outcome]]] = {
     **dict.fromkeys(_CACHES.split(), always("caches")),
     "ldconfig": _ldconfig,
     "update-ca-trust": _trust,
+    "ca-legacy": _legacy,
     # What tmpfiles.d lists lies below /run and /tmp, which an image does not keep.
     "systemd-tmpfiles": always("temporary files"),
     "systemd-sysusers": _sysusers,
