@@ -45,6 +45,11 @@ class Parcel:
         """What the plain tag names."""
         return self.index or self.manifests[0]
 
+    @property
+    def by_digest(self) -> Mapping[str, Document]:
+        """Every manifest and the index, by its digest."""
+        return {str(document.descriptor.digest): document for document in (*self.manifests, self.top)}
+
     def under(self, tags: Sequence[str]) -> Mapping[str, Document]:
         """What each tag will name, the plain ones last of all; raises UsageError for one that would name two."""
         platforms = self.manifests if self.index else ()
@@ -59,7 +64,7 @@ class Parcel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
-    """One repository: its name, where it is written, which repositories of its registry may be mounted from.
+    """One repository: its name, where it is written, and the tags there; none where digests are all that is asked for.
 
     `is_immutable` says whether a tag may be moved, when the registry can be asked (True: it may not).
     """
@@ -87,9 +92,9 @@ def deliver(parcel: Parcel, deliveries: Iterable[Delivery], progress: Progress) 
     """
     missing = [(delivery, _outdated(parcel, delivery)) for delivery in deliveries]
     reached: list[str] = []
-    for delivery, tags in missing:
-        if tags:
-            _upload(parcel, delivery, tags, reached, progress)
+    for delivery, names in missing:
+        if names:
+            _upload(parcel, delivery, names, reached, progress)
         else:
             progress.say(f"{delivery.name} is up to date")
         reached.append(delivery.name)
@@ -135,8 +140,8 @@ def export(parcel: Parcel, sink: Sink, tag: str, progress: Progress) -> None:
 
 
 def _outdated(parcel: Parcel, delivery: Delivery) -> Mapping[str, Document]:
-    """The tags that do not name yet what they shall; raises RemoteFailed for one that may not be moved."""
-    wanted = parcel.under(delivery.tags)
+    """The names that do not stand yet for what they shall; raises RemoteFailed for a tag that may not be moved."""
+    wanted = parcel.under(delivery.tags) or parcel.by_digest
     current = dict(zip(wanted, parallel.each(delivery.sink.digest_of, wanted, WORKERS), strict=True))
     moved = {tag: doc for tag, doc in wanted.items() if current[tag] != doc.descriptor.digest}
     for tag in moved:
@@ -149,19 +154,21 @@ def _outdated(parcel: Parcel, delivery: Delivery) -> Mapping[str, Document]:
 
 
 def _upload(
-    parcel: Parcel, delivery: Delivery, tags: Mapping[str, Document], reached: Sequence[str], progress: Progress
+    parcel: Parcel, delivery: Delivery, names: Mapping[str, Document], reached: Sequence[str], progress: Progress
 ) -> None:
     bring(parcel, delivery, reached, progress)
     parallel.each(delivery.sink.put_document, parcel.manifests, WORKERS)
     if parcel.index:
         delivery.sink.put_document(parcel.index)
+    if not delivery.tags:
+        return
 
     def name(tag: str) -> None:
-        delivery.sink.put_document(tags[tag], tag)
-        progress.say(f"{delivery.name}:{tag} is {tags[tag].descriptor.digest}")
+        delivery.sink.put_document(names[tag], tag)
+        progress.say(f"{delivery.name}:{tag} is {names[tag].descriptor.digest}")
 
-    plain = [tag for tag in delivery.tags if tag in tags]
-    parallel.each(name, [tag for tag in tags if tag not in plain], WORKERS)
+    plain = [tag for tag in delivery.tags if tag in names]
+    parallel.each(name, [tag for tag in names if tag not in plain], WORKERS)
     for tag in plain:
         name(tag)
 

@@ -47,12 +47,8 @@ class Built:
 
     @property
     def index(self) -> Document | None:
-        """The index of several platforms; its annotations are those that all of them share."""
-        if len(self.images) < 2:
-            return None
-        shared = set.intersection(*(set(image.manifest.annotations.items()) for image in self.images))
-        data = assemble.index(self.images, dict(sorted(shared))).to_bytes()
-        return Document(data=data, descriptor=Descriptor.of(data, media.INDEX))
+        """The index of several platforms."""
+        return assemble.index(self.images)
 
 
 def folder_of(spec: str, name: str) -> Path:

@@ -134,16 +134,16 @@ def doubts(session: Session, work: Project, lock: Lock) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys((*idle(work.spec, lock, partial(names_in_base, reader)), *unsigned)))
 
 
-def make(session: Session, work: Project, lock: Lock, tags: Sequence[str], to: Sequence[str] = ()) -> Path:
-    """The line from a lock to the images beside the spec, with all tags; returns the folder of the layout.
+def make(session: Session, work: Project, lock: Lock, tag: str, to: Sequence[Delivery] = ()) -> Path:
+    """The line from a lock to the images beside the spec, under a tag; returns the folder of the layout.
 
-    `to` are the repositories that they are pushed to next: what does not depend on the build is sent there meanwhile.
+    `to` is where they are delivered next: what does not depend on the build is sent there meanwhile.
     """
     gathered = gather(session, work, lock, build=True)
     plans = plan(work, lock, gathered)
-    with _ahead(session, work, lock, plans, gathered, [_delivery(session, name, tags) for name in to]) as send:
+    with _ahead(session, work, lock, plans, gathered, to) as send:
         built = build(session, work, lock, plans, gathered, send)
-    return store(session, work, built, tags[0])
+    return store(session, work, built, tag)
 
 
 def gather(session: Session, work: Project, lock: Lock, *, build: bool) -> tuple[Gathered, ...]:
@@ -241,10 +241,15 @@ def contents(session: Session, work: Project) -> Iterator[Parcel]:
         yield found
 
 
-def push(session: Session, what: Parcel, to: Sequence[str], tags: Sequence[str]) -> None:
-    """Deliver to every repository under every tag."""
+def deliveries(session: Session, to: Sequence[str], tags: Sequence[str]) -> tuple[Delivery, ...]:
+    """Every repository, with every tag there."""
+    return tuple(_delivery(session, name, tags) for name in to)
+
+
+def push(session: Session, what: Parcel, to: Sequence[Delivery]) -> None:
+    """Deliver to every repository."""
     with session.places.explained():
-        deliver(what, [_delivery(session, name, tags) for name in to], session.progress)
+        deliver(what, to, session.progress)
 
 
 def create_repositories(session: Session, to: Sequence[str]) -> None:

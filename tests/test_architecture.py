@@ -15,7 +15,7 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACK
 
 RINGS = (
     {"cli", "__main__"},
-    {"pipeline", "locking", "doctor"},
+    {"pipeline", "locking", "join", "doctor"},
     {"keep"},
     {"resolve", "resolve_packages", "lockfile", "gather", "build", "ahead", "deliver", "execute"},
     {"making"},

@@ -35,6 +35,7 @@ _TABLE: Final = (
     ("render", "imagekit.cli.render", "build", "print the spec as one file, or the image config it leads to"),
     ("build", "imagekit.cli.build", "build", "build the image"),
     ("push", "imagekit.cli.push", "ship", "send what was built to registries, blobs first, tags last"),
+    ("join", "imagekit.cli.join", "ship", "make one index of platforms that several machines have built"),
     ("explain", "imagekit.cli.explain", "look", "why is this package in the image?"),
     ("inspect", "imagekit.cli.inspect", "look", "platforms, layers and config of an image"),
     ("invoke", "imagekit.cli.invoke", "run", "send one event to an image on this machine"),

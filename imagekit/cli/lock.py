@@ -10,12 +10,25 @@ from imagekit.cli import options
 from imagekit.cli.frame import command, option, pass_session
 from imagekit.cli.session import Session, write
 from imagekit.errors import UsageError
+from imagekit.values import dataclass
 
 if TYPE_CHECKING:
+    from imagekit import pipeline
     from imagekit.lock import Lock
+    from imagekit.project import Project
 
 #: What a bare `--upgrade` stands for, and what people write into its variable; no package is called so.
 _EVERYTHING: Final = ("*", "1", "true", "yes")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wanted:
+    """What is asked for of every lock; `packages` are those to upgrade, () for all, None where nothing is upgraded."""
+
+    packages: tuple[str, ...] | None
+    check: bool
+    dry_run: bool
+    compression: str | None
 
 
 @command("lock")
@@ -49,27 +62,38 @@ def lock(
 
     What a lock already holds stays as it is. The lock's creation time is SOURCE_DATE_EPOCH when that is set.
     """
-    from imagekit import locking, pipeline
-    from imagekit.cli import work
-    from imagekit.lockfile import Use
+    from imagekit.cli import fleet, work
 
     if check and (upgrades or dry_run):
         raise UsageError("--check only judges the lock", hint="`imagekit outdated --exit-code` looks for what is newer")
     packages, specs = _taken_apart(upgrades, specs)
-    for spec in specs:
-        with work.opened(session, spec) as opened:
-            loaded = work.load(session, opened, spec, overrides)
-            file = locking.lock_file(loaded)
-            before = file.read()
-            if upgrades:
-                made = locking.upgrade(opened, loaded, compression, packages, write=not dry_run)
-            else:
-                use = Use.LOCKED if check else Use.RENEW
-                made = pipeline.resolve(opened, loaded, use, compression, write=not dry_run)
-            if made != before and not dry_run:
-                # A lock that stays as it is is judged without the network, and was told of when it was made.
-                work.warn(session, pipeline.doubts(opened, loaded, made))
-            write("\n".join(_moved(before, made)) if dry_run else file.path)
+
+    def one(opened: pipeline.Session, spec: str) -> str:
+        found = _locked(session, opened, work.load(session, opened, spec, overrides), wanted)
+        write(found)
+        return found
+
+    wanted = _Wanted(packages=packages if upgrades else None, check=check, dry_run=dry_run, compression=compression)
+    fleet.over(session, specs, one).finish(lambda found: "" if dry_run else found)
+
+
+def _locked(session: Session, opened: pipeline.Session, work: Project, wanted: _Wanted) -> str:
+    """One spec's lock; what is printed of it."""
+    from imagekit import locking, pipeline
+    from imagekit.cli.work import warn
+    from imagekit.lockfile import Use
+
+    file = locking.lock_file(work)
+    before = file.read()
+    if wanted.packages is not None:
+        made = locking.upgrade(opened, work, wanted.compression, wanted.packages, write=not wanted.dry_run)
+    else:
+        use = Use.LOCKED if wanted.check else Use.RENEW
+        made = pipeline.resolve(opened, work, use, wanted.compression, write=not wanted.dry_run)
+    if made != before and not wanted.dry_run:
+        # A lock that stays as it is is judged without the network, and was told of when it was made.
+        warn(session, pipeline.doubts(opened, work, made))
+    return "\n".join(_moved(before, made)) if wanted.dry_run else file.path
 
 
 def _taken_apart(upgrades: Sequence[str], specs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

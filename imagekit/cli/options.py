@@ -71,6 +71,18 @@ def destinations(function: _Function) -> _Function:
     return option("--to", "destinations", metavar="REPOSITORY", multiple=True, help=text)(function)
 
 
+def by_digest(function: _Function) -> _Function:
+    """`--by-digest`, given as `by_digest`."""
+    text = "Push under no tag: `imagekit join` names what several machines have built."
+    return option("--by-digest", is_flag=True, help=text)(function)
+
+
+def only_printed(function: _Function) -> _Function:
+    """`--print`, given as `only`: `index`, an architecture, or None for all."""
+    choice = click.Choice(["index", *(item.name for item in ARCHITECTURES)])
+    return option("--print", "only", type=choice, help="Print one reference only.")(function)
+
+
 def create_repository(function: _Function) -> _Function:
     """`--create-repository`, given as `create`."""
     text = "Create what is missing of them at ECR, as Lambda needs it: immutable tags, scanned on push."

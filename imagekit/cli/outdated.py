@@ -14,6 +14,7 @@ from imagekit.errors import StaleLock
 from imagekit.news import SEVERITIES
 
 if TYPE_CHECKING:
+    from imagekit import pipeline
     from imagekit.lock_changes import Change
     from imagekit.news import News
 
@@ -43,9 +44,13 @@ def outdated(
     Packages come with the advisories that the newer version answers. The base's own are looked at where a spec asks
     for packages, and with --fail-on. Nothing is written.
     """
-    found = [(spec, *_found(session, spec, overrides, all_bases=fail_on is not None)) for spec in specs]
+    from imagekit.cli import fleet
+
+    run = fleet.over(
+        session, specs, lambda opened, spec: _found(session, opened, spec, overrides, all_bases=fail_on is not None)
+    )
     rows: list[dict[str, Any]] = []
-    for spec, moved, news in found:
+    for spec, (moved, news) in run.done.items():
         rows += [{"spec": spec, **item.to_mapping()} for item in moved]
         rows += [{"spec": spec, **item.to_mapping()} for item in news]
     if as_json:
@@ -53,10 +58,11 @@ def outdated(
     else:
         for row in rows:
             write(_line(row))
+    run.finish(lambda found: f"{len(found[0]) + len(found[1])} outdated")
     if not rows:
         session.say("nothing is outdated")
         return
-    everything = [item for _, _, news in found for item in news]
+    everything = [item for _, news in run.done.values() for item in news]
     _say_what_to_do(session, everything)
     bad = [item for item in everything if fail_on and item.is_as_bad_as(fail_on)]
     if bad:
@@ -71,19 +77,18 @@ def outdated(
 
 
 def _found(
-    session: Session, spec: str, overrides: Sequence[str], *, all_bases: bool
+    session: Session, opened: pipeline.Session, spec: str, overrides: Sequence[str], *, all_bases: bool
 ) -> tuple[tuple[Change, ...], tuple[News, ...]]:
     from imagekit import locking
     from imagekit.cli import work
     from imagekit.lock_changes import changes
 
-    with work.opened(session, spec) as opened:
-        loaded = work.load(session, opened, spec, overrides)
-        known = locking.lock_file(loaded).read()
-        if known is None:
-            raise StaleLock(f"{spec} has no lock", hint="`imagekit lock` writes one")
-        now = locking.fresh(opened, loaded)
-        return changes(known, now), locking.news(opened, loaded, known, now, all_bases=all_bases)
+    loaded = work.load(session, opened, spec, overrides)
+    known = locking.lock_file(loaded).read()
+    if known is None:
+        raise StaleLock(f"{spec} has no lock", hint="`imagekit lock` writes one")
+    now = locking.fresh(opened, loaded)
+    return changes(known, now), locking.news(opened, loaded, known, now, all_bases=all_bases)
 
 
 def _line(row: dict[str, Any]) -> str:

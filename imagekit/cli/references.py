@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -40,17 +41,34 @@ class References:
         }
 
 
-def show(session: Session, found: References, *, only: str | None, as_json: bool, pushed: bool) -> None:
-    """Print them; in a workflow also set its outputs and its summary."""
-    if as_json:
-        write_json(found.to_mapping())
+def show(found: References, only: str | None) -> None:
+    """Print them, a line each."""
+    for name in found.names:
+        for digest in _chosen(found, only):
+            write(f"{name}@{digest}")
+
+
+def show_document(images: Mapping[str, References]) -> None:
+    """Print them for machines: one document, or a list of those of several specs."""
+    found = [{"spec": spec, **one.to_mapping()} for spec, one in images.items()]
+    write_json(found if len(found) != 1 else next(iter(images.values())).to_mapping())
+
+
+def tell_workflow(session: Session, images: Mapping[str, References]) -> None:
+    """In a workflow, set its outputs and its summary: a lone image's references, or `images` by spec as JSON."""
+    if not github.is_on(session.environment) or not images:
+        return
+    if len(images) == 1:
+        outputs = _outputs(next(iter(images.values())))
+        head: tuple[str, ...] = ("output", "reference")
+        rows: list[tuple[str, ...]] = [(key, f"`{value}`") for key, value in outputs.items()]
     else:
-        for name in found.names:
-            for digest in _chosen(found, only):
-                write(f"{name}@{digest}")
-    if pushed:
-        _say_uri(session, found)
-    _tell_workflow(session, found)
+        found = {spec: _outputs(one) for spec, one in images.items()}
+        outputs = {"images": json.dumps(found, separators=(",", ":"))}
+        head = ("spec", "image", "reference")
+        rows = [(spec, key, f"`{value}`") for spec, one in found.items() for key, value in one.items()]
+    github.append_outputs(outputs, session.environment)
+    github.append_summary(github.table(head, rows), session.environment)
 
 
 def _chosen(found: References, only: str | None) -> Sequence[str]:
@@ -63,7 +81,7 @@ def _chosen(found: References, only: str | None) -> Sequence[str]:
     return (found.digests[only],)
 
 
-def _say_uri(session: Session, found: References) -> None:
+def say_uri(session: Session, found: References) -> None:
     """The ImageUri that CreateFunction takes: a plain manifest, never the index, and no FIPS endpoint."""
     from imagekit.store.ecr import image_uri
 
@@ -73,13 +91,7 @@ def _say_uri(session: Session, found: References) -> None:
                 session.say(f"ImageUri of a function for {architecture}: {image_uri(name)}@{digest}")
 
 
-def _tell_workflow(session: Session, found: References) -> None:
-    if not github.is_on(session.environment):
-        return
+def _outputs(found: References) -> dict[str, str]:
+    """The first repository's references, as the outputs of a step are called."""
     name = found.names[0]
-    outputs = {
-        "index" if key == "index" else f"image-{key}": f"{name}@{digest}" for key, digest in found.digests.items()
-    }
-    github.append_outputs(outputs, session.environment)
-    rows = [(key, f"`{value}`") for key, value in outputs.items()]
-    github.append_summary(github.table(("output", "reference"), rows), session.environment)
+    return {"index" if key == "index" else f"image-{key}": f"{name}@{digest}" for key, digest in found.digests.items()}

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from imagekit.cli import options
 from imagekit.cli.frame import command, pass_session
 from imagekit.cli.session import Session, write_json
 from imagekit.errors import FindingsError, InvalidSpec
 from imagekit.findings import Finding, errors, in_order
+
+if TYPE_CHECKING:
+    from imagekit import pipeline
 
 
 @command("validate")
@@ -22,7 +26,10 @@ def validate(session: Session, specs: Sequence[str], overrides: Sequence[str], s
 
     Only the text and imagekit's own data are read: no network, no build, no look at the files that the spec names.
     """
-    found = [finding for spec in specs for finding in _findings(session, spec, overrides)]
+    from imagekit.cli import work
+
+    with work.opened_for_all(session) as opened_for:
+        found = [finding for spec in specs for finding in _findings(opened_for(spec), spec, overrides)]
     if as_json:
         write_json([finding.to_dict() for finding in in_order(found)])
     if errors(found) or (strict and found):
@@ -34,12 +41,10 @@ def validate(session: Session, specs: Sequence[str], overrides: Sequence[str], s
         session.say(f"valid: {', '.join(specs)}")
 
 
-def _findings(session: Session, spec: str, overrides: Sequence[str]) -> Sequence[Finding]:
+def _findings(opened: pipeline.Session, spec: str, overrides: Sequence[str]) -> Sequence[Finding]:
     from imagekit import pipeline
-    from imagekit.cli import work
 
-    with work.opened(session, spec) as opened:
-        try:
-            return pipeline.project(opened, spec, overrides).warnings
-        except FindingsError as error:
-            return error.findings
+    try:
+        return pipeline.project(opened, spec, overrides).warnings
+    except FindingsError as error:
+        return error.findings

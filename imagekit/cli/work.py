@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -23,17 +23,26 @@ _TAG: Final = "latest"
 
 
 @contextmanager
-def opened(session: Session, spec: str = "") -> Iterator[pipeline.Session]:
-    """What the pipeline works with, for the spec at this path or for the current folder."""
-    cache = session.cache()
-    folder = os.getcwd()
-    places = Places(session.hosts(spec), cache, folder=folder, offline=session.options.offline)
+def opened_for_all(session: Session) -> Iterator[Callable[[str], pipeline.Session]]:
+    """What gives, for the spec at a path, what the pipeline works with: one cache, one progress, one transport for all
+    whose imagekit.toml say the same."""
+    cache, folder = session.cache(), os.getcwd()
+    known: list[Places] = []
+
+    def places(spec: str) -> Places:
+        hosts = session.hosts(spec)
+        found = next((one for one in known if one.hosts == hosts), None)
+        if found is None:
+            found = Places(hosts, cache, folder=folder, offline=session.options.offline)
+            known.append(found)
+        return found
+
     try:
         with session.progress() as progress:
-            yield pipeline.Session(
+            yield lambda spec: pipeline.Session(
                 folder=folder,
                 cache=cache,
-                places=places,
+                places=places(spec),
                 progress=progress,
                 environment=session.environment,
                 now=session.now,
@@ -42,7 +51,15 @@ def opened(session: Session, spec: str = "") -> Iterator[pipeline.Session]:
                 roots=cache.roots,
             )
     finally:
-        places.close()
+        for one in known:
+            one.close()
+
+
+@contextmanager
+def opened(session: Session, spec: str = "") -> Iterator[pipeline.Session]:
+    """What the pipeline works with, for the spec at this path or for the current folder."""
+    with opened_for_all(session) as opened_for:
+        yield opened_for(spec)
 
 
 def load(
@@ -89,6 +106,13 @@ def repositories(session: Session, work: Project, named: Sequence[str]) -> tuple
 def tags_of(work: Project, named: Sequence[str]) -> tuple[str, ...]:
     """The tags, each once: those given, else the spec's, else `latest`; raises UsageError for one that is none."""
     return tuple(map(checked_tag, dict.fromkeys(named or work.platforms[0].push.tags or (_TAG,))))
+
+
+def pushed_tags(names: Sequence[str], given: Sequence[str], *, by_digest: bool) -> tuple[str, ...]:
+    """The tags at the registry: these, or none by digest; raises UsageError where both are asked for."""
+    if by_digest and given:
+        raise UsageError("--by-digest pushes under no tag", hint="leave --tag out, and give it to `imagekit join`")
+    return () if by_digest else tuple(names)
 
 
 def check_print(work: Project, only: str | None) -> None:

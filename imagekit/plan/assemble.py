@@ -16,6 +16,7 @@ from imagekit.oci.image import Image
 from imagekit.oci.index import Index
 from imagekit.oci.manifest import LAMBDA_LIMIT, Manifest
 from imagekit.oci.platform import Platform
+from imagekit.oci.ports import Document
 from imagekit.plan.plan import Plan
 from imagekit.values import dataclass
 
@@ -58,10 +59,14 @@ def image(plan: Plan, base: Image | None, layers: Sequence[Layer]) -> Image:
     return made
 
 
-def index(images: Sequence[Image], annotations: dict[str, str]) -> Index:
-    """The index of several platforms' images, in the order given."""
+def index(images: Sequence[Image]) -> Document | None:
+    """The index of several platforms' images, in the order given; its annotations are those that all of them share."""
+    if len(images) < 2:
+        return None
+    shared = set.intersection(*(set(item.manifest.annotations.items()) for item in images))
     entries = tuple(item.descriptor for item in images)
-    return Index(manifests=entries, annotations=annotations)
+    data = Index(manifests=entries, annotations=dict(sorted(shared))).to_bytes()
+    return Document(data=data, descriptor=Descriptor.of(data, media.INDEX))
 
 
 def configured(plan: Plan, base: Image | None) -> Config:

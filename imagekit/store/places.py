@@ -84,6 +84,10 @@ class Places:
         inner: Source = Offline(reference.name) if self._offline else Registry(reference, self.access, reads=True)
         return Cached(inner, self._cache), name.selector
 
+    def written(self, text: str) -> Source:
+        """A repository as a push left it: the registry itself, never its mirror, and nothing remembered."""
+        return Registry(Reference.parse(text), self.access)
+
     def sink(self, text: str) -> Sink:
         """The repository that an image is pushed to, one object a run; always the registry itself, never its mirror."""
         reference = Reference.parse(text)

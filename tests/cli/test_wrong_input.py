@@ -730,7 +730,7 @@ def test_a_registry_that_cannot_be_pushed_to(bench, case):
         (["build", "--puhs"], "error: no such option: --puhs\n  hint: did you mean --push?"),
         (["build", "--platform", "mips"], "error: "),
         (["lock", "--compression", "best"], "error: "),
-        (["build", "a", "b"], "error: got unexpected extra argument"),
+        (["plan", "a", "b"], "error: got unexpected extra argument"),
     ],
 )
 def test_a_command_line_that_cannot_be(bench, arguments, message):

@@ -1,0 +1,108 @@
+"""What `build` and `push` do with one spec."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Final
+
+from imagekit import pipeline
+from imagekit.architecture import Architecture
+from imagekit.cli import deliveries, work
+from imagekit.cli.references import References, say_uri, show, show_document, tell_workflow
+from imagekit.cli.session import Session
+from imagekit.errors import UsageError
+from imagekit.lockfile import Use
+from imagekit.project import Project
+from imagekit.values import dataclass
+
+#: What stands in `--to` for the name of each spec.
+_NAME: Final = "{name}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """What is asked for, the same for every spec; `taken` fills with what each tag at a registry was pushed for."""
+
+    builds: bool = True
+    pushes: bool = False
+    tags: Sequence[str] = ()
+    destinations: Sequence[str] = ()
+    creates: bool = False
+    by_digest: bool = False
+    architectures: Sequence[Architecture] = ()
+    outputs: Sequence[str] = ()
+    loads: bool = False
+    use: Use = Use.RENEW
+    compression: str | None = None
+    overrides: Sequence[str] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    strict: bool = False
+    only: str | None = None
+    as_json: bool = False
+    taken: dict[str, str] = field(default_factory=dict)
+
+
+def run(session: Session, specs: Sequence[str], wanted: Wanted) -> None:
+    """Make, deliver and name the image of each spec."""
+    from imagekit.cli import fleet
+
+    if len(specs) > 1 and wanted.outputs:
+        raise UsageError("--output is one image's place", hint="name one spec, or push the images of several")
+
+    def one(opened: pipeline.Session, spec: str) -> References:
+        found = _image(session, opened, spec, wanted)
+        if not wanted.as_json:
+            show(found, wanted.only)
+        if wanted.pushes:
+            say_uri(session, found)
+        return found
+
+    made = fleet.over(session, specs, one)
+    if wanted.as_json:
+        show_document(made.done)
+    tell_workflow(session, made.done)
+    made.finish(lambda found: f"{found.names[0]}@{next(iter(found.digests.values()))}")
+
+
+def _image(session: Session, opened: pipeline.Session, spec: str, wanted: Wanted) -> References:
+    """Everything for one spec; what is wrong with the command line is told before anything is built."""
+    loaded = work.load(session, opened, spec, wanted.overrides, wanted.architectures, strict=wanted.strict)
+    loaded = loaded.labelled(wanted.labels)
+    tags = work.tags_of(loaded, wanted.tags)
+    pushed = work.pushed_tags(tags, wanted.tags, by_digest=wanted.by_digest)
+    destinations = [name.replace(_NAME, loaded.spec.name) for name in wanted.destinations]
+    repositories = work.repositories(session, loaded, destinations) if wanted.pushes else ()
+    _take(wanted.taken, spec, repositories, pushed)
+    if wanted.builds:
+        work.check_print(loaded, wanted.only)
+    deliveries.check(loaded, wanted.outputs, load=wanted.loads)
+    if wanted.creates:
+        pipeline.create_repositories(opened, repositories)
+    to = pipeline.deliveries(opened, repositories, pushed)
+    if wanted.builds:
+        lock = pipeline.resolve(opened, loaded, wanted.use, wanted.compression)
+        work.warn(session, pipeline.doubts(opened, loaded, lock), strict=wanted.strict)
+        pipeline.make(opened, loaded, lock, tags[0], to)
+    with pipeline.contents(opened, loaded) as parcel:
+        for output in wanted.outputs:
+            deliveries.write(opened, parcel, output, loaded.spec.name, tags)
+        if wanted.loads:
+            deliveries.load(opened, parcel, loaded.spec.name, tags)
+        if wanted.pushes:
+            pipeline.push(opened, parcel, to)
+        return References.of(parcel, repositories or _kept(loaded), pushed)
+
+
+def _kept(work: Project) -> tuple[str, ...]:
+    return (f"oci:{pipeline.kept(work)}",)
+
+
+def _take(taken: dict[str, str], spec: str, repositories: Sequence[str], tags: Sequence[str]) -> None:
+    """Raise UsageError where two specs of one run would push one tag: the second would hide the first."""
+    for name in (f"{repository}:{tag}" for repository in repositories for tag in tags):
+        if taken.setdefault(name, spec) != spec:
+            raise UsageError(
+                f"{taken[name]} was pushed as {name} already",
+                hint=f"write {_NAME} for the spec's name, as in --to REGISTRY/{_NAME}, or set `push` in each spec",
+            )

@@ -1,0 +1,111 @@
+"""Platforms that were built on several machines under one index: the very one that a single machine makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from imagekit.architecture import ARCHITECTURES
+from imagekit.deliver import Parcel
+from imagekit.errors import InvalidFile, UsageError
+from imagekit.images import image_of
+from imagekit.oci import media
+from imagekit.oci.descriptor import Descriptor
+from imagekit.oci.image import Image
+from imagekit.oci.platform import Platform
+from imagekit.oci.ports import Document, Opener, Source
+from imagekit.oci.reference import Reference
+from imagekit.plan import assemble
+from imagekit.project import Project
+from imagekit.store.places import Places
+from imagekit.values import dataclass
+
+_TITLE: Final = "org.opencontainers.image.title"
+_CREATED: Final = "org.opencontainers.image.created"
+_AGAIN: Final = "build every platform of one commit, with the lock in it: `imagekit build --locked --push --by-digest`"
+_FORM: Final = "name each as `imagekit build --push --by-digest` printed it: REPOSITORY@sha256:…"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """One platform's image, where a job left it."""
+
+    reference: Reference
+    source: Source
+    document: Document
+    image: Image
+
+    @classmethod
+    def read(cls, text: str, places: Places) -> Part:
+        """The image of a reference by digest; raises UsageError for another one, RemoteFailed, InvalidFile."""
+        reference = Reference.parse(text)
+        if reference.digest is None or reference.tag:
+            raise UsageError(f"{text} does not say which image for ever: a tag moves", hint=_FORM)
+        source = places.written(reference.name)
+        document = source.document(str(reference.digest))
+        if document.descriptor.media_type in media.INDEXES:
+            raise UsageError(f"{text} is an index, and an index is made of one image a platform", hint=_FORM)
+        return cls(reference=reference, source=source, document=document, image=image_of(source, document))
+
+
+def join(work: Project, names: Sequence[str], places: Places) -> Parcel:
+    """The images of these references, and their index, ready for delivery.
+
+    Raises UsageError where they are not each platform of the spec once, InvalidFile where they do not belong together.
+    """
+    parts = {part.document.descriptor.digest: part for part in (Part.read(name, places) for name in names)}
+    ordered = tuple(_each_platform(work, tuple(parts.values())))
+    for part in ordered:
+        _check_origin(work, part, ordered[0])
+    holders = {blob.digest: part for part in ordered for blob in part.image.manifest.blobs}
+    return Parcel(
+        manifests=tuple(Document(data=one.document.data, descriptor=one.image.descriptor) for one in ordered),
+        index=assemble.index([part.image for part in ordered]),
+        blobs=tuple({blob.digest: blob for part in ordered for blob in part.image.manifest.blobs}.values()),
+        open=_opener(holders.__getitem__),
+        origins=lambda digest: (holders[digest].reference.name,),
+    )
+
+
+def _opener(holder: Callable[..., Part]) -> Callable[[Descriptor], Opener]:
+    return lambda blob: lambda: holder(blob.digest).source.blob(blob)
+
+
+def _each_platform(work: Project, parts: Sequence[Part]) -> Iterator[Part]:
+    """The images in the order of an index; raises UsageError unless each of the spec's platforms is there once."""
+    for architecture in (one for one in ARCHITECTURES if one in work.spec.architectures):
+        mine = [part for part in parts if part.image.platform == Platform.of(architecture)]
+        if len(mine) > 1:
+            raise UsageError(
+                f"two images are for {architecture}: {' and '.join(str(one.reference) for one in mine)}",
+                hint="leave the one out that an earlier build made",
+            )
+        if not mine:
+            raise UsageError(
+                f"there is no image for {architecture}, which the spec is for too",
+                hint=f"`imagekit build --platform {architecture} --push --by-digest` makes it and prints its reference",
+            )
+        yield mine[0]
+    foreign = [part for part in parts if part.image.platform not in map(Platform.of, work.spec.architectures)]
+    for part in foreign:
+        raise UsageError(
+            f"{part.reference} is for {part.image.platform}, which the spec is not for",
+            hint="leave it out, or add its architecture to `architectures`",
+        )
+
+
+def _check_origin(work: Project, part: Part, first: Part) -> None:
+    """Raise InvalidFile for an image of another spec, or one that was built from another lock than the first."""
+    annotations = part.image.manifest.annotations
+    title = annotations.get(_TITLE, "")
+    if title != work.spec.name:
+        raise InvalidFile(
+            f"{part.reference} is the image of {title or 'no spec that says its name'}, not of {work.spec.name}",
+            hint="join the images that builds of this spec printed",
+        )
+    ours, theirs = annotations.get(_CREATED, ""), first.image.manifest.annotations.get(_CREATED, "")
+    if ours != theirs:
+        raise InvalidFile(
+            f"{first.reference} and {part.reference} were built from different locks, of {theirs} and {ours}",
+            hint=_AGAIN,
+        )
