@@ -196,7 +196,7 @@ WORKERS = (
         name="r",
         programs={"/usr/bin/Rscript": "Rscript"},
         suffix="R",
-        features=ALL - {"late", "twice"},
+        features=ALL - {"late", "twice"} | {"splits"},
     ),
     Worker(
         name="tcl",

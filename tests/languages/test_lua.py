@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from tests.languages.conftest import Drive
+from tests.support.tools import need
 
 pytestmark = pytest.mark.real
 
@@ -124,3 +127,44 @@ def test_what_is_printed_is_out_before_the_answer(drive: Drive, capfd: pytest.Ca
     driven.frame()
     driven.ask("1", b"{}")
     assert capfd.readouterr().out == "no newline"
+
+
+#: What luaposix has, by names of Lua's own functions, which the interpreter brings.
+_POSIX = """
+#include <sys/wait.h>
+#include <unistd.h>
+extern void lua_createtable(void *, int, int), lua_pushinteger(void *, long long);
+extern void lua_setfield(void *, int, const char *), lua_pushcclosure(void *, int (*)(void *), int);
+extern long long luaL_checkinteger(void *, int);
+static int forks(void *lua) { return lua_pushinteger(lua, fork()), 1; }
+static int waits(void *lua) { return lua_pushinteger(lua, waitpid(luaL_checkinteger(lua, 1), 0, 0)), 1; }
+int luaopen_posix_unistd(void *lua) {
+    lua_createtable(lua, 0, 2);
+    lua_pushcclosure(lua, forks, 0);
+    lua_setfield(lua, -2, "fork");
+    lua_pushcclosure(lua, waits, 0);
+    lua_setfield(lua, -2, "wait");
+    return 1;
+}
+"""
+_SPLITS = """
+local posix = require "posix.unistd"
+function handle(event)
+  local child = posix.fork()
+  if child == 0 and event then error("child") elseif child == 0 then return "child" end
+  posix.wait(child)
+  return "parent"
+end
+"""
+
+
+def test_a_forked_child_answers_nothing(drive: Drive, tmp_path: Path) -> None:
+    library = tmp_path / "task/lua_modules/lib/lua/5.4/posix/unistd.so"
+    library.parent.mkdir(parents=True)
+    words = [need("cc"), "-shared", "-fPIC", "-xc", "-o", str(library), "-"]
+    subprocess.run(words, input=_POSIX.encode(), check=True)
+    driven = drive("lua", {"app.lua": _SPLITS}, "app.handle")
+    assert driven.frame().type == "READY"
+    for turn, event in enumerate((b"false", b"true") * 2):
+        answer = driven.ask(str(turn), event)
+        assert (answer.type, answer.id, answer.body) == ("OK", str(turn), b'"parent"')

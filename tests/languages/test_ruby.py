@@ -194,3 +194,21 @@ def test_installed_gems_are_found(rubygems: str, tmp_path: Path, drive: Drive) -
     driven = drive("ruby", files, "app.handle")
     assert driven.frame().type == "READY"
     assert driven.ask("1", b"").body == b'"x86_64-linux"'
+
+
+def test_a_child_of_which_ruby_tells_nothing_answers_nothing(drive: Drive) -> None:
+    """As every fork was before Ruby 3.1, and those of native code are."""
+    code = """
+require 'fiddle'
+Fork = Fiddle::Function.new(Fiddle::Handle::DEFAULT['fork'], [], Fiddle::TYPE_INT)
+def handle(event:, context:)
+  child = Fork.call
+  return 'child' if child.zero?
+  Process.wait(child)
+  'parent'
+end
+"""
+    driven = ready(drive, code)
+    for turn in range(3):
+        answer = driven.ask(str(turn), b"1")
+        assert (answer.type, answer.id, answer.body) == ("OK", str(turn), b'"parent"')

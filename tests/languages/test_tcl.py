@@ -102,3 +102,19 @@ def test_an_event_that_is_no_utf_8_is_refused(drive: Drive, event: bytes) -> Non
     driven.frame()
     assert driven.ask("1", event).fields == ("1", "Runtime.UnmarshalError")
     assert driven.ask("2", '"é😀"'.encode()).body == '"é😀"'.encode()
+
+
+def test_a_forked_child_answers_nothing(drive: Drive) -> None:
+    code = """package require Tclx
+proc handle {event context} {
+    set child [fork]
+    if {$child == 0} { return {"child"} }
+    wait $child
+    return {"parent"}
+}
+"""
+    driven = drive("tcl", {"app.tcl": code}, "app.handle")
+    assert driven.frame().type == "READY", "scripts/ci-tools installs tclx"
+    for turn in range(3):
+        answer = driven.ask(str(turn), b"1")
+        assert (answer.type, answer.id, answer.body) == ("OK", str(turn), b'"parent"')

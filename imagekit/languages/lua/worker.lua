@@ -20,7 +20,24 @@ output:setvbuf("full", 65536)
 local getenv, trace = os.getenv, nil
 function os.getenv(name) if name == "_X_AMZN_TRACE_ID" then return trace end return getenv(name) end
 
+-- Lua has no fork, but libraries have. What comes back in a child is not the worker: the event is its parent's.
+local loaded_by, child, guarded = require, false, setmetatable({}, {__mode = "k"})
+local function forked(process, ...)
+  child = child or process == 0
+  return process, ...
+end
+function require(name)
+  local module, from = loaded_by(name)
+  local fork = type(module) == "table" and rawget(module, "fork")
+  if type(fork) == "function" and not guarded[module] then
+    guarded[module] = true
+    module.fork = function(...) return forked(fork(...)) end
+  end
+  return module, from
+end
+
 local function send(frame, body, ...)
+  if child then os.exit() end
   io.stdout:flush() -- logs are written before the environment is frozen
   output:write(table.concat({frame, #body, ...}, " "), "\n", body)
   output:flush()

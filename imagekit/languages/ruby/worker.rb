@@ -16,6 +16,7 @@ module Imagekit
   READS, WRITES = ENV.fetch('IMAGEKIT_FDS').split(',').zip(%w[rb wb]).map { |fd, mode| IO.for_fd(fd.to_i, mode) }
   [READS, WRITES].each { |io| io.close_on_exec = true }
   WRITES.sync = true
+  PROCESS = Process.pid
 
   # A failure that Lambda has a name for, such as Runtime.HandlerNotFound.
   class Fault < StandardError
@@ -26,15 +27,6 @@ module Imagekit
       @type = type
     end
   end
-
-  # A child that a handler forks has no part in events, which are its parent's: what it reads is the end, and what it
-  # writes is nothing. Ruby 3.1 and later tell of forks.
-  module Forks
-    def _fork
-      super.tap { |child| [READS, WRITES].each { |io| io.reopen(File::NULL) } if child.zero? }
-    end
-  end
-  Process.singleton_class.prepend(Forks) if Process.respond_to?(:_fork)
 
   # What a handler is told beside its event, by the names that AWS's own runtime has.
   class Context
@@ -66,6 +58,7 @@ module Imagekit
   end
 
   def send_frame(type, body, *fields)
+    exit if Process.pid != PROCESS # a child that a handler has forked: the event is its parent's
     WRITES.write("#{[type, body.bytesize, *fields].join(' ')}\n", body)
   end
 

@@ -13,6 +13,7 @@ namespace eval lambda {
     variable root [pwd]
     if {[info exists env(LAMBDA_TASK_ROOT)]} { set root $env(LAMBDA_TASK_ROOT) }
     variable type
+    variable process [pid]
     lassign [split $env(IMAGEKIT_FDS) ,] in out
     set in [open /proc/self/fd/$in r]
     set out [open /proc/self/fd/$out w]
@@ -42,6 +43,8 @@ proc lambda::http {status args} {
 
 proc lambda::Send {frame body args} {
     variable out
+    variable process
+    if {[pid] != $process} { exit } ;# a child that a handler has forked: the event is its parent's
     puts -nonewline $out "[join [list $frame [::string length $body] {*}$args]]\n$body"
     flush $out
 }

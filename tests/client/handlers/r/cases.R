@@ -29,6 +29,12 @@ forks <- function(event, context) {
   quit("no", event$code)
 }
 
+splits <- function(event, context) {
+  if (inherits(parallel:::mcfork(), "masterProcess")) return("child")
+  Sys.sleep(0.1)
+  "parent"
+}
+
 hang <- function(event, context) {
   while (!is.null(event$hang)) Sys.sleep(60)
   "quick"
