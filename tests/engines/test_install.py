@@ -406,6 +406,14 @@ def test_a_package_that_refuses_to_go_does_not(tmp_path):
         install(tmp_path, facts=base(tmp_path, old), removed=[str(old.nevra)])
 
 
+@pytest.mark.parametrize("flag", [1 << 16, 1 << 25])
+def test_what_fails_of_a_trigger_stops_nothing(tmp_path, flag):
+    """As rpm does it: it warns of %triggerin and of %triggerprein, and goes on."""
+    watcher = Package("watcher", triggers=(Trigger("package", "exit 1", ("thing",), flags=flag),))
+    made = install(tmp_path, Package("thing", files={"etc/thing": Item(b"x")}), facts=base(tmp_path, watcher))
+    assert "etc/thing" in made.paths
+
+
 def test_what_fails_after_the_installation_stops_nothing(tmp_path):
     assert install(tmp_path, post("exit 1", **{"opt/x": Item()})).paths == ["opt/x"]
     refusing = Package("x", scripts={"pre": ("/bin/sh", "exit 1")}, files={"opt/x": Item()})
@@ -514,6 +522,40 @@ def test_alternatives_are_links_and_a_state(tmp_path):
         *("auto", "/usr/bin/node", "npm", "/usr/bin/npm", ""),
         *("/usr/bin/node-20", "20", "/usr/bin/npm-20", "/usr/bin/node-22", "22", "/usr/bin/npm-22"),
     ]
+
+
+def test_a_cache_that_would_lie_is_taken_away(tmp_path):
+    """Programs look for themselves where it is not; without the new modules in it they would not find them."""
+    gconv, gio = "usr/lib64/gconv/gconv-modules.cache", "usr/lib64/gio/modules/giomodule.cache"
+    extra = Package(
+        "glibc-gconv-extra",
+        files={"usr/lib64/gconv/KOI8-R.so": program(b"x")},
+        scripts={"post": ("/bin/sh", "/usr/sbin/iconvconfig -o /usr/lib64/gconv/gconv-modules.cache --nostdlib\n")},
+    )
+    trigger = Trigger(
+        "transaction", "gio-querymodules-64 /usr/lib64/gio/modules &> /dev/null || :", ("/usr/lib64/gio",)
+    )
+    network = Package("glib-networking", files={"usr/lib64/gio/modules/libgiotls.so": program(b"x")})
+    facts = base(tmp_path, Package("glib2", triggers=(trigger,)), files={gconv: b"old", gio: b"old"})
+    made = install(tmp_path, extra, network, facts=facts)
+    assert {path for path in made.members if "cache" in path} == {
+        "usr/lib64/gconv/.wh.gconv-modules.cache",
+        "usr/lib64/gio/modules/.wh.giomodule.cache",
+    }
+    assert made.said == []
+    brought = replace(extra, files={**extra.files, gconv: Item(b"of the package's own")})
+    made = install(tmp_path, brought)
+    assert not [path for path in made.members if "cache" in path]
+    assert made.packages(tmp_path)[str(brought.nevra)].integers(Tag.FILESTATES) == (0, 2)
+
+
+def test_what_only_a_program_of_the_image_can_make_is_said(tmp_path):
+    trigger = Trigger("transaction", "glib-compile-schemas /usr/share/glib-2.0/schemas || :", ("/usr/share/glib-2.0",))
+    app = Package("app", files={"usr/share/glib-2.0/schemas/app.gschema.xml": Item(b"<schemalist/>")})
+    made = install(tmp_path, app, facts=base(tmp_path, Package("glib2", triggers=(trigger,))))
+    (said,) = made.said
+    assert "glib2-1.0-1.x86_64: glib-compile-schemas would be run, and nothing of the image is: programs that" in said
+    assert "with `files`" in said
 
 
 def certificate(number: int) -> bytes:

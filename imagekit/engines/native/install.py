@@ -49,6 +49,7 @@ class Installation:
         self._outcome = Outcome(change.facts, self._placement)
         self._say_of_database()
         self._carry_out()
+        self._say_of_caches()
         self._owners = Owners(self._outcome.accounts, change.warn)
         self._generated = {**self._settled.saved, **self._outcome.entries(self._owners)}
         cache = linking.cache(change.facts, self._placement, self._packages, self._linker_settings())
@@ -95,7 +96,7 @@ class Installation:
         leaving = (file for header in self._leaving.values() for file in files(header))
         staying = (file for _, file, _ in self._staying_files()) if self._leaving else ()
         paths = outgoing.gone(self._change.facts.layout, ways, leaving, staying, arriving)
-        others = {ways.place_of(path) for path in self._outcome.alternatives.gone()} - arriving
+        others = {ways.place_of(path) for path in self._outcome.alternatives.gone()} - arriving | self._outcome.stale
         database = self._change.facts.database
         if database and database.kind is DatabaseKind.SQLITE and (self._packages or self._leaving):
             others |= {f"{database.path}{ending}" for ending in BESIDE}
@@ -163,6 +164,18 @@ class Installation:
             self._change.warn(
                 f"the packages are installed, and the image's RPM database /{database.path} does not know them: it is "
                 "of a kind (Berkeley DB) that is only read"
+            )
+
+    def _say_of_caches(self) -> None:
+        """Caches that would lie are left out; what nobody can make without running its program is said."""
+        for place in self._outcome.stale & self._placement.places.keys():
+            placed = self._placement.places[place]
+            self._placement.left_out.setdefault(placed.package, set()).add(placed.file.index)
+            self._placement.take_back(placed)
+        for unmade, packages in self._outcome.unmade.items():
+            self._change.warn(
+                f"{', '.join(sorted(packages))}: {unmade.program} would be run, and nothing of the image is: "
+                f"{unmade.lacking}; put what it makes in place with `files` where they have to"
             )
 
     def _find_leaving(self) -> Mapping[int, Header]:

@@ -18,7 +18,9 @@ from imagekit.engines.native.ledger.effects import (
     NoAlternative,
     SetMode,
     SetOwner,
+    Stale,
     Trust,
+    Unmade,
 )
 from imagekit.engines.native.ledger.situation import Situation
 from imagekit.engines.native.placement import Owners, Placement
@@ -40,6 +42,9 @@ class Outcome:
         self._modes: dict[str, int] = {}
         self._owners: dict[str, SetOwner] = {}
         self._made: dict[str, MakeDirectory | MakeFile | MakeLink] = {}
+        #: Places of caches that are out of date, and by program whose files only it could make, and what lacks them.
+        self.stale: set[str] = set()
+        self.unmade: dict[Unmade, set[str]] = {}
         self.wants_trust = False
 
     def carry_out(self, effect: Effect, package: str) -> None:
@@ -55,6 +60,10 @@ class Outcome:
                 return  # the cache is made of the packages' files, whoever asks for it
             case Trust():
                 self.wants_trust = True
+            case Stale(path=path):
+                self.stale.add(self._place(path))
+            case Unmade():
+                self.unmade.setdefault(effect, set()).add(package)
             case _:
                 self._change(effect, package)
 

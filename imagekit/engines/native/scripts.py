@@ -21,7 +21,8 @@ from imagekit.values import dataclass
 _EXPANDED: Final = ScriptletFlag.EXPAND | ScriptletFlag.QUERY_FORMAT
 #: Before the files of a package are there.
 BEFORE: Final = (ScriptletKind.PRETRANS, ScriptletKind.PRE)
-#: Where rpm goes no further with a package when one fails; of all others it only warns (rpm, lib/rpmscript.c).
+#: Where rpm goes no further with a package when one fails; of all others, triggers before it too, it only warns (rpm,
+#: lib/psm.c, runScript).
 _DECISIVE: Final = frozenset({*BEFORE, ScriptletKind.PREUN})
 _AFTER: Final = (ScriptletKind.POST,)
 _LEAVING: Final = (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from imagekit.engines.native.accounts import Account
 from imagekit.values import dataclass
+
+#: What iconv(3) knows of its modules; without it, it reads the files that this is made of.
+GCONV: Final = "/usr/lib64/gconv/gconv-modules.cache"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -16,6 +19,21 @@ class LinkerCache:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trust:
     """update-ca-trust(8) is run."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stale:
+    """A cache no longer says what is there; programs look for themselves where there is none."""
+
+    path: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unmade:
+    """A program would make a file that others need, of what only it knows; `lacking` is what does not work without."""
+
+    program: str
+    lacking: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +109,8 @@ class SetOwner:
 Effect: TypeAlias = (
     LinkerCache
     | Trust
+    | Stale
+    | Unmade
     | AddAccount
     | Alternative
     | NoAlternative

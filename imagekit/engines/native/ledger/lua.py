@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from imagekit.engines.native.ledger.effects import LinkerCache
+from imagekit.engines.native.ledger import glibc
 from imagekit.engines.native.ledger.refused import Refused
 from imagekit.engines.native.ledger.situation import Outcome, Situation
 from imagekit.rootfs.entry import Kind
@@ -24,14 +24,13 @@ _MOVED: Final = re.compile(
     r'os\.rename\(path, path ?\.\. ?"\.rpmmoved"\) end'
 )
 _UNLINKED: Final = re.compile(r"os\.remove\(path\)")
-#: What glibc does after its own upgrade: old libraries go, then ldconfig runs.
-_GLIBC: Final = re.compile(r"-- \(1\) Remove multilib libraries from previous installs\.")
 
 
 def judge(body: str, situation: Situation) -> Outcome:
     """What a script comes to; raises Refused."""
-    if _GLIBC.search(body):
-        return Outcome(label="linker", effects=(LinkerCache(),))
+    done = glibc.recognised(body)
+    if done is not None:
+        return Outcome(label="linker" if done else "looks", effects=done)
     text = " ".join(line for line in (raw.partition("--")[0].strip() for raw in body.splitlines()) if line)
     text = re.sub(r"\s+", " ", text)
     if not text:

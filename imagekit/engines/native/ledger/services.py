@@ -6,7 +6,15 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from imagekit.engines.native.accounts import from_sysusers
-from imagekit.engines.native.ledger.effects import AddAccount, LinkerCache, MakeLink, Trust
+from imagekit.engines.native.ledger.effects import (
+    GCONV,
+    AddAccount,
+    LinkerCache,
+    MakeLink,
+    Stale,
+    Trust,
+    Unmade,
+)
 from imagekit.engines.native.ledger.situation import Call, Outcome, Status, always
 
 #: No init runs in the image: there is nothing to enable, to reload, or to tell.
@@ -21,14 +29,23 @@ _SYSTEMD: Final = (
 _SELINUX: Final = (
     "restorecon fixfiles semodule semanage setsebool load_policy chcon matchpathcon sestatus setfiles restorecond"
 )
-#: What is made anew from files that are there: programs work without it, slower or with fewer names.
+#: What is made anew from files that are there, and what programs do without: they look for themselves.
 _CACHES: Final = (
-    "fc-cache update-desktop-database update-mime-database gtk-update-icon-cache gtk4-update-icon-cache install-info "
+    "fc-cache update-desktop-database gtk-update-icon-cache gtk4-update-icon-cache install-info "
     "mandb makewhatis gtk-update-icon-cache-3.0 texhash mktexlsr scrollkeeper-update rarian-sk-update mkfontdir "
-    "mkfontscale update-pciids appstreamcli gconftool-2 update-gtk-immodules "
-    "glib-compile-schemas gio-querymodules gio-querymodules-64 gdk-pixbuf-query-loaders gdk-pixbuf-query-loaders-64 "
-    "gtk-query-immodules-2.0-64 gtk-query-immodules-3.0-64 gtk-query-immodules-3.0 pango-querymodules-64"
+    "mkfontscale update-pciids appstreamcli"
 )
+#: What only these programs can make, by what does not work without: the formats are their own, or they ask modules.
+_UNMADE: Final = {
+    "glib-compile-schemas": "programs that use GSettings end where they ask for a schema of these packages",
+    "gdk-pixbuf-query-loaders": "gdk-pixbuf does not read images of the kinds that these packages are for",
+    "update-mime-database": "programs do not know the kinds of files that these packages tell of",
+    "gtk-query-immodules-2.0": "GTK does not find the input methods of these packages",
+    "gtk-query-immodules-3.0": "GTK does not find the input methods of these packages",
+    "update-gtk-immodules": "GTK does not find the input methods of these packages",
+    "pango-querymodules": "Pango does not find the modules of these packages",
+    "gconftool-2": "GConf does not have the settings of these packages",
+}
 _CHECKED: Final = frozenset({"is-active", "is-enabled", "is-failed", "status", "is-system-running"})
 
 
@@ -48,6 +65,17 @@ def _trust(call: Call) -> Outcome:
     if call.arguments not in ((), ("extract",), ("check",), ("enable",), ("force-enable",)):
         raise call.refuse("is called in a way that is not known")
     return Outcome(label="trust", effects=(Trust(),) if call.arguments != ("check",) else ())
+
+
+def _unmade(call: Call) -> Outcome:
+    program = call.name.rpartition("/")[2].removesuffix("-64")
+    return Outcome(label="caches", effects=(Unmade(program=program, lacking=_UNMADE[program]),))
+
+
+def _gio_modules(call: Call) -> Outcome:
+    """gio-querymodules(1): GIO loads all modules of a folder that has no cache."""
+    folders = [value.text for value in call.values if value.text and value.text.startswith("/")]
+    return Outcome(label="caches", effects=tuple(Stale(path=f"{call.path(one)}/giomodule.cache") for one in folders))
 
 
 def _legacy(call: Call) -> Outcome:
@@ -75,6 +103,9 @@ COMMANDS: Final[Mapping[str, Callable[[Call], Outcome]]] = {
     **dict.fromkeys(_SYSTEMD.split(), _systemd),
     **dict.fromkeys(_SELINUX.split(), always("selinux")),
     **dict.fromkeys(_CACHES.split(), always("caches")),
+    **dict.fromkeys((*_UNMADE, *(f"{program}-64" for program in _UNMADE)), _unmade),
+    **dict.fromkeys(("gio-querymodules", "gio-querymodules-64"), _gio_modules),
+    "iconvconfig": lambda _: Outcome(label="caches", effects=(Stale(path=GCONV),)),
     "ldconfig": _ldconfig,
     "update-ca-trust": _trust,
     "ca-legacy": _legacy,
