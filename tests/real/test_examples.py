@@ -69,6 +69,7 @@ def test_an_example_is_built_pushed_and_answers(
     if lacks:
         refused(folder, settings, lacks)
         return
+    imagekit_well("doctor", folder=folder, settings=settings)
 
     repository = f"{plain.host}/examples/{name}"
     imagekit_well("push", "--to", repository, "--tag", "v1", folder=folder, settings=settings)

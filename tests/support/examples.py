@@ -6,6 +6,7 @@ Official archives and images are made of this machine's packages and of npm's. A
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -19,14 +20,15 @@ from tests.support import interpreters
 from tests.support.bases import StandIn
 from tests.support.docker_registry import DockerRegistry
 from tests.support.linked import LOADERS, TRIPLES, found, linked, needs, system
+from tests.support.packages import amazon, site
 from tests.support.registry import Registry
-from tests.support.tools import need
+from tests.support.tools import need, need_file
 
 #: npm's names of the architectures, by OCI's.
 _NPM = {"amd64": "x64", "arm64": "arm64"}
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
-#: Of AWS's commands those that workers call.
-_COMMANDS = ("cat", "mktemp", "rm")
+#: Of the commands that AWS's bases have those that workers and interpreters call.
+_COMMANDS = ("cat", "grep", "mktemp", "rm", "sed", "uname")
 #: Bref's loop as its images have it, short of what needs Bref's own package.
 _BREF_LOOP = b"""#!/bin/sh
 set -e
@@ -87,7 +89,7 @@ class World:
     @property
     def mirrors(self) -> str:
         """What leads to them."""
-        hosts = dict.fromkeys(("nodejs.org", "github.com"), self.files.host)
+        hosts = dict.fromkeys(("nodejs.org", "github.com", site.HOST), self.files.host)
         hosts |= {"public.ecr.aws": f"{self.images.host}/aws", "docker.io": f"{self.images.host}/hub"}
         return ",".join(f"{name}={mirror}" for name, mirror in hosts.items())
 
@@ -97,8 +99,10 @@ class World:
             name: {**dict.fromkeys(_COMMANDS, shells[name]["busybox"]), **shells[name], **system(name)}
             for name in TRIPLES
         }
-        for tag, family in (("al2023", "oci"), ("al2", "docker")):
-            StandIn.make(family, programs, on_build=False).push(self.images.host, "aws/lambda/provided", tag)
+        packaged = {name: amazon.system_files(machine) for name, machine in _MACHINES.items()}
+        for tag, family, also in (("al2023", "oci", packaged), ("al2", "docker", None)):
+            made = StandIn.make(family, programs, on_build=False, also=also)
+            made.push(self.images.host, "aws/lambda/provided", tag)
 
     def once(self, name: str) -> bool:
         """True the first time."""
@@ -162,6 +166,33 @@ def python(world: World) -> None:
         path = f"/astral-sh/python-build-standalone/releases/download/20260929/{build}"
         libraries = library_of(name, "usr/bin/python3.11", "python/lib")
         world.files.files[path] = archive(world.folder / f"python-{name}.tar.gz", parts, libraries)
+
+
+def packages(world: World) -> None:
+    """The interpreters that Amazon Linux has packages of."""
+    if world.once("packages"):
+        amazon.serve(world.files)
+
+
+def with_composer(folder: Path) -> None:
+    """The one package that composer.lock names, out of Debian's, instead of what GitHub has."""
+    amazon.trusted(folder)
+    lock = folder / "composer.lock"
+    document = json.loads(lock.read_text())
+    (package,) = document["packages"]
+    source = Path(need_file(f"/usr/share/php/{package['name'].title()}"))
+    package["dist"]["url"] = str(folder / "keys/package.zip")
+    with zipfile.ZipFile(package["dist"]["url"], "w") as opened:
+        for path in sorted(source.rglob("*.php")):
+            opened.write(path, f"package/src/{path.relative_to(source)}")
+    lock.write_text(json.dumps(document))
+
+
+def with_jsonlite(folder: Path) -> None:
+    """What CRAN's jsonlite is once it is compiled for each architecture."""
+    amazon.trusted(folder)
+    for name, oci in {"x86_64": "amd64", "arm64": "arm64"}.items():
+        shutil.copytree(found(oci, "usr/lib/R/site-library/jsonlite"), folder / "library" / name / "jsonlite")
 
 
 def bref(world: World) -> None:
@@ -243,12 +274,16 @@ ROWS: Mapping[str, Row] = {
     "go-al2": Row(tools=("go",)),
     "graalvm": Row(rare=("mvn", "native-image")),
     "graalvm-binary": Row(tools=("npm",)),
+    "lua": Row(stands_in=packages, prepare=amazon.trusted),
     "nodejs-19": Row(stands_in=nodejs),
     "nodejs-native": Row(tools=("npm",), stands_in=nodejs),
     "nodejs-runtime": Row(stands_in=nodejs),
     "perl": Row(stands_in=perl),
+    "php": Row(tools=("composer",), stands_in=packages, prepare=with_composer),
     "php-bref": Row(stands_in=bref, prepare=with_bref),
     "python-next": Row(stands_in=python),
+    "r": Row(stands_in=packages, prepare=with_jsonlite),
+    "ruby": Row(stands_in=packages, prepare=amazon.trusted),
     "rust": Row(tools=("cargo", "rustc")),
     "swift": Row(rare=("swift",)),
 }
