@@ -22,12 +22,16 @@ go-al2          A Go function on Amazon Linux 2, for those who cannot leave it y
 graalvm         A Java function as a GraalVM native image, on Amazon Linux 2023
 graalvm-binary  A GraalVM native image that somebody else built, as a function
 hello           The smallest image: one static C program that answers every event with the event
+lua             A Lua function on Amazon Linux 2023, with Lua out of the system's packages
 nodejs-19       A Node.js 19 function, a version that Lambda does not manage
 nodejs-native   A Node.js function with a module of native code
 nodejs-runtime  A Node.js runtime without code, for functions that come as zip files
 perl            A Perl function on Amazon Linux 2023, with a Perl of its own
+php             A PHP function on Amazon Linux 2023: PHP out of the system's packages, and a dependency of Composer's
 php-bref        A PHP function on Bref, out of Bref's images
 python-next     A Python function in a Python of your choice, with a native dependency
+r               An R function on Amazon Linux 2023, with R out of the system's packages
+ruby            A Ruby function on Amazon Linux 2023, with Ruby out of the system's packages
 rust            A Rust function on Amazon Linux 2023
 swift           A Swift function on Amazon Linux 2023
 zig             A Zig program that reads an event and writes an answer, in an empty image
