@@ -20,6 +20,7 @@ RINGS = (
     {"resolve", "resolve_packages", "lockfile", "gather", "build", "ahead", "deliver", "execute"},
     {"making"},
     {"engines", "store", "emulator", "checks", "images", "look"},
+    {"containers"},
     {"plan", "facts", "sbom", "project", "news"},
     {"lock_changes"},
     {"lock", "lock_packages", "lock_trust"},
@@ -29,7 +30,7 @@ RINGS = (
     {"rpm"},
     {"oci", "architecture", "data"},
     {"decompression"},
-    {"errors", "findings", "progress", "parallel", "readable", "values"},
+    {"errors", "findings", "progress", "parallel", "readable", "values", "words", "interrupts"},
     {"__init__"},
 )
 DEPTH = {name: depth for depth, ring in enumerate(RINGS) for name in ring}
@@ -41,13 +42,22 @@ RESERVED = {
     "urllib3": {"store.connection", "store.failures"},
     "http.client": {"store.connection", "store.failures"},
     "http.server": set(),
-    "socket": {"store.connection", "store.failures", "store.guard", "emulator"},
+    "socket": {"store.connection", "store.failures", "store.guard", "emulator", "containers"},
     "ssl": {"store.connection", "store.failures", "store.tls"},
     "requests": set(),
     "boto3": {"store.aws"},
     "botocore": {"store.aws"},
-    "docker": {"store.docker", "engines.docker", "emulator.runners"},
-    "subprocess": {"gather", "store.auth", "store.helpers", "store.credentials", "emulator", "engines", "client.build"},
+    "docker": {"containers", "store.docker", "engines.docker", "emulator.runners"},
+    "subprocess": {
+        "gather",
+        "store.auth",
+        "store.helpers",
+        "store.credentials",
+        "emulator",
+        "engines",
+        "client.build",
+        "containers.ssh",
+    },
 }
 #: Rings that read only what they are given: no process, no connection, and no look at the machine.
 PURE = {

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from imagekit import interrupts
 from imagekit.errors import BuildFailed, InvalidFile
-from imagekit.gather import interrupts
 from imagekit.values import dataclass
 
 #: Lines of a failed step's output that are shown, of its beginning and of its end.

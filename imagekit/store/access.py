@@ -22,10 +22,10 @@ from imagekit.store.ecr import is_ecr
 from imagekit.store.guard import special
 from imagekit.store.hosts import Endpoint
 from imagekit.store.secret import Credential, Kind
-from imagekit.store.text import cleaned
 from imagekit.store.transport import Request, Response, Transport
 from imagekit.store.url import Url
 from imagekit.values import dataclass
+from imagekit.words import cleaned
 
 T = TypeVar("T", Answer, Response)
 

@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from imagekit.errors import RemoteFailed
 from imagekit.findings import Place
-from imagekit.store.text import cleaned
 from imagekit.store.url import Url
 from imagekit.values import dataclass
+from imagekit.words import cleaned
 
 #: Bytes of an answer that is an error, a token or otherwise no document.
 SMALL: Final = 64 * 1024

@@ -18,7 +18,7 @@ from imagekit.store.ecr import PUBLIC, expiry, is_ecr
 from imagekit.store.hosts import Hosts, normal
 from imagekit.store.loginfiles import LoginFile, from_netrc, login_files, server_name
 from imagekit.store.secret import Credential, Kind, Secret
-from imagekit.store.text import cleaned
+from imagekit.words import cleaned
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from imagekit.errors import Missing, RemoteFailed
 from imagekit.store.ecr import PUBLIC_REGION, EcrName, advice
 from imagekit.store.secret import Credential, Secret
-from imagekit.store.text import cleaned
+from imagekit.words import cleaned
 
 _TOKEN: Final = "ecr:GetAuthorizationToken"
 _LOG_IN: Final = "set AWS_PROFILE or AWS_ACCESS_KEY_ID, log in with `aws sso login`, or use `docker login`"

@@ -14,8 +14,8 @@ from typing import Final
 
 from imagekit.store import http1
 from imagekit.store.answers import Unanswered, Untrusted
-from imagekit.store.text import cleaned
 from imagekit.store.url import Url
+from imagekit.words import cleaned
 
 http1.only()
 

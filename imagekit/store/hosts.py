@@ -10,9 +10,9 @@ from typing import Any, Final, Self
 from imagekit.errors import ImagekitError, InvalidFile, UsageError
 from imagekit.spec.nearest import hint
 from imagekit.store.guard import special
-from imagekit.store.text import cleaned
 from imagekit.store.url import Url
 from imagekit.values import dataclass
+from imagekit.words import cleaned
 
 #: Docker Hub goes by several names; its registry by one (docker.io itself serves no images).
 HUB: Final = "docker.io"

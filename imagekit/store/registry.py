@@ -19,10 +19,10 @@ from imagekit.oci.reference import TAG, Reference
 from imagekit.store.access import Access, Scope
 from imagekit.store.answers import SMALL, Answer, Refused, Unanswered
 from imagekit.store.refusals import Deed, refused
-from imagekit.store.text import cleaned
 from imagekit.store.transport import Request
 from imagekit.store.upload import Session, Uploader, same_digest
 from imagekit.store.verify import check, verified
+from imagekit.words import cleaned
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import ssl
 
 from imagekit.errors import InvalidFile
 from imagekit.store.hosts import Certificates
-from imagekit.store.text import cleaned
+from imagekit.words import cleaned
 
 #: Attributes of a distinguished name that say who somebody is (RFC 4519): common name, organisation, its unit.
 _NAMED = {b"\x55\x04\x03": "CN", b"\x55\x04\x0a": "O", b"\x55\x04\x0b": "OU"}

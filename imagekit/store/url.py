@@ -7,8 +7,8 @@ from typing import Final, Self
 from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit
 
 from imagekit.errors import RemoteFailed
-from imagekit.store.text import cleaned
 from imagekit.values import dataclass
+from imagekit.words import cleaned
 
 #: The port that a scheme has when none is written.
 PORTS: Final = {"http": 80, "https": 443}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from imagekit.errors import RemoteFailed
-from imagekit.store.text import cleaned
 from imagekit.store.url import Url, redacted
+from imagekit.words import cleaned
 
 
 @pytest.mark.parametrize(

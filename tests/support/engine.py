@@ -60,6 +60,32 @@ def engine() -> Iterator[Engine]:
                 _end(made, process)
 
 
+@contextmanager
+def podman_service() -> Iterator[Engine]:
+    """Podman with its storage in a folder of its own, behind the socket on which it speaks Docker's API."""
+    need_root()
+    with tempfile.TemporaryDirectory(prefix="podman-") as folder:
+        made = Engine(Path(folder))
+        # runc comes with docker and takes cgroups that crun refuses.
+        command = [need("podman"), f"--root={folder}/root", f"--runroot={folder}/run", "--storage-driver=vfs"]
+        command += [f"--runtime={need('runc')}", "--cgroup-manager=cgroupfs", "--events-backend=file"]
+        serve = [*command, "system", "service", "--time=0", f"unix://{folder}/docker.sock"]
+        # By default it raises limits, which not every root may.
+        configuration = made.folder / "containers.conf"
+        configuration.write_text('[containers]\ndefault_ulimits = ["nofile=1024:1024", "nproc=4096:4096"]\n')
+        settings = {**os.environ, "CONTAINERS_CONF": str(configuration)}
+        with open(made.folder / "log", "wb") as log:
+            process = subprocess.Popen(serve, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=settings)
+            try:
+                _wait(made, process)
+                yield made
+            finally:
+                run(*command, "rm", "--all", "--force", "--time=0")
+                process.terminate()
+                process.wait(60)
+                _unmount(made)
+
+
 def _options(folder: str) -> list[str]:
     Path(folder, "daemon.json").write_text("{}")
     return [
@@ -76,7 +102,7 @@ def _wait(made: Engine, process: subprocess.Popen[bytes]) -> None:
         if run(need("docker"), "version", settings=made.settings).code == 0:
             return
         time.sleep(0.2)
-    raise AssertionError(f"dockerd does not start: {(made.folder / 'log').read_text()[-3000:]}")
+    raise AssertionError(f"the engine does not start: {(made.folder / 'log').read_text()[-3000:]}")
 
 
 def _end(made: Engine, process: subprocess.Popen[bytes]) -> None:
@@ -85,6 +111,10 @@ def _end(made: Engine, process: subprocess.Popen[bytes]) -> None:
         run(need("docker"), "rm", "--force", *left, settings=made.settings)
     process.terminate()
     process.wait(60)
+    _unmount(made)
+
+
+def _unmount(made: Engine) -> None:
     for line in reversed(Path("/proc/self/mounts").read_text().splitlines()):
         mounted = line.split()[1]
         if mounted.startswith(os.path.join(made.folder, "")):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from imagekit import architecture as architectures
 from imagekit.architecture import Architecture
+from imagekit.containers import connection, images
 from imagekit.emulator.ports import Confines, Mount, Network, RootFilesystem
 from imagekit.emulator.runners import emulated, inside, rules
 from imagekit.emulator.runners.container import Container
@@ -29,12 +30,10 @@ if TYPE_CHECKING:
     from docker import APIClient
 
 _CONNECT: Final = 10
-_PATIENCE: Final = 900
 _SOCKET: Final = "/var/run/docker.sock"
 _LABEL: Final = "dev.imagekit.sandbox"
 #: Where a folder of imagekit's with the holder is mounted.
 _TOOLS: Final = "/.imagekit"
-_LOADED: Final = ("Loaded image: ", "Loaded image ID: ")
 
 
 class Docker:
@@ -98,8 +97,7 @@ class Docker:
                     return name
             if self._means.archive:
                 with self._means.archive(image) as pieces:
-                    api: Any = engine  # the stubs leave half of it untyped
-                    names = [*_loaded(api.load_image(_Unsized(pieces)))]
+                    names = [*images.load(engine, pieces)]
             else:
                 engine.pull(image.reference, platform=image.architecture.platform)
                 names = [image.reference]
@@ -147,20 +145,7 @@ class Docker:
             engine.close()
 
     def _connected(self) -> APIClient:
-        import docker
-
-        try:
-            client = docker.from_env(
-                environment=dict(self._means.environment), timeout=_CONNECT, use_ssh_client=True, version="auto"
-            )
-        except Exception as error:  # a damaged context makes the SDK raise KeyError, or Exception itself
-            raise Missing(
-                f"no Docker engine can be reached: {str(error) or type(error).__name__}",
-                hint="start one, or name it with DOCKER_HOST or `docker context use`",
-            ) from error
-        api: APIClient = client.api
-        api.timeout = _PATIENCE
-        return api
+        return connection.client(self._means.environment)
 
 
 def _may_be_there(means: Means) -> bool:
@@ -264,17 +249,6 @@ def _layers(engine: Any, name: str, architecture: Architecture) -> list[str] | N
     return layers if found["Architecture"] == architecture.oci else None
 
 
-def _loaded(answers: Any) -> Iterator[str]:
-    """The names in the engine's messages; raises BuildFailed for one that says what went wrong."""
-    for answer in answers:
-        if answer.get("error"):
-            raise BuildFailed(f"the Docker engine refused the image: {answer['error']}")
-        text = str(answer.get("stream") or "").strip()
-        for start in _LOADED:
-            if text.startswith(start):
-                yield text.removeprefix(start)
-
-
 @contextmanager
 def _in_words() -> Iterator[None]:
     """The engine's errors as imagekit's."""
@@ -287,14 +261,3 @@ def _in_words() -> Iterator[None]:
         raise kind(f"the Docker engine does not make a sandbox: {error.explanation or error}") from error
     except (DockerException, OSError) as error:
         raise RemoteFailed(f"the connection to the Docker engine broke: {error}") from error
-
-
-class _Unsized:
-    """Only an iterator, so that it is sent in chunks as it comes, whatever else the archive is."""
-
-    def __init__(self, pieces: Any) -> None:
-        self._pieces = pieces
-
-    def __iter__(self) -> Iterator[bytes]:
-        # An empty chunk would end the request (RFC 9112, section 7.1).
-        return (piece for piece in self._pieces if piece)

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from imagekit.gather import interrupts
+from imagekit import interrupts
 
 
 @pytest.fixture
