@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -113,11 +114,13 @@ class Base:
         )
 
 
+@cache
 def known() -> Mapping[str, Path]:
     """The folders in `base_images/` by name."""
     return data.named(data.base_images(), _FILE)
 
 
+@cache
 def read(name: str) -> Base:
     """The base with this name, which `known` lists."""
     return Base.from_mapping(name, datafile.read(known()[name]))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
+from imagekit import parallel
 from imagekit.architecture import ARCHITECTURES
-from imagekit.deliver import Parcel
+from imagekit.deliver import WORKERS, Parcel
 from imagekit.errors import InvalidFile, UsageError
 from imagekit.images import image_of
 from imagekit.oci import media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.image import Image
+from imagekit.oci.index import Index
 from imagekit.oci.platform import Platform
 from imagekit.oci.ports import Document, Opener, Source
 from imagekit.oci.reference import Reference
@@ -35,26 +37,40 @@ class Part:
     document: Document
     image: Image
 
+    @property
+    def title(self) -> str:
+        """The name of the spec that it was built from."""
+        return self.image.manifest.annotations.get(_TITLE, "")
+
     @classmethod
-    def read(cls, text: str, places: Places) -> Part:
-        """The image of a reference by digest; raises UsageError for another one, RemoteFailed, InvalidFile."""
+    def read(cls, text: str, places: Places) -> tuple[Part, ...]:
+        """The image of a reference by digest, all those of an index; raises UsageError, RemoteFailed, InvalidFile."""
         reference = Reference.parse(text)
         if reference.digest is None or reference.tag:
             raise UsageError(f"{text} does not say which image for ever: a tag moves", hint=_FORM)
         source = places.written(reference.name)
         document = source.document(str(reference.digest))
+        documents = [document]
         if document.descriptor.media_type in media.INDEXES:
-            raise UsageError(f"{text} is an index, and an index is made of one image a platform", hint=_FORM)
-        return cls(reference=reference, source=source, document=document, image=image_of(source, document))
+            documents = [source.document(str(one.digest)) for one in Index.from_bytes(document.data).images()]
+        return tuple(
+            cls(reference=reference.at(one.descriptor.digest), source=source, document=one, image=image_of(source, one))
+            for one in documents
+        )
 
 
-def join(work: Project, names: Sequence[str], places: Places) -> Parcel:
-    """The images of these references, and their index, ready for delivery.
+def read(names: Iterable[str], places: Places) -> tuple[Part, ...]:
+    """The images of these references, one that is named twice once."""
+    found = parallel.each(lambda name: Part.read(name, places), dict.fromkeys(names), WORKERS)
+    return tuple({part.document.descriptor.digest: part for some in found for part in some}.values())
+
+
+def join(work: Project, parts: Sequence[Part]) -> Parcel:
+    """A spec's images and their index, ready for delivery.
 
     Raises UsageError where they are not each platform of the spec once, InvalidFile where they do not belong together.
     """
-    parts = {part.document.descriptor.digest: part for part in (Part.read(name, places) for name in names)}
-    ordered = tuple(_each_platform(work, tuple(parts.values())))
+    ordered = tuple(_each_platform(work, parts))
     for part in ordered:
         _check_origin(work, part, ordered[0])
     holders = {blob.digest: part for part in ordered for blob in part.image.manifest.blobs}
@@ -97,10 +113,9 @@ def _each_platform(work: Project, parts: Sequence[Part]) -> Iterator[Part]:
 def _check_origin(work: Project, part: Part, first: Part) -> None:
     """Raise InvalidFile for an image of another spec, or one that was built from another lock than the first."""
     annotations = part.image.manifest.annotations
-    title = annotations.get(_TITLE, "")
-    if title != work.spec.name:
+    if part.title != work.spec.name:
         raise InvalidFile(
-            f"{part.reference} is the image of {title or 'no spec that says its name'}, not of {work.spec.name}",
+            f"{part.reference} is the image of {part.title or 'no spec that says its name'}, not of {work.spec.name}",
             hint="join the images that builds of this spec printed",
         )
     ours, theirs = annotations.get(_CREATED, ""), first.image.manifest.annotations.get(_CREATED, "")

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -241,11 +242,13 @@ class Languages(Mapping[str, LanguageWords]):
         return len(self._folders)
 
 
+@cache
 def known() -> Mapping[str, Path]:
     """The folders in `languages/` by name."""
     return data.named(data.languages(), _FILE)
 
 
+@cache
 def read(name: str) -> Language:
     """The language with this name, which `known` lists."""
     path = known()[name]

@@ -21,7 +21,7 @@ RINGS = (
     {"making"},
     {"engines", "store", "emulator", "checks", "images", "look"},
     {"containers"},
-    {"plan", "facts", "sbom", "project", "news"},
+    {"plan", "facts", "sbom", "project", "news", "fan_out"},
     {"lock_changes"},
     {"lock", "lock_packages", "lock_trust"},
     {"base", "language", "client"},
@@ -71,6 +71,7 @@ PURE = {
     "lock_changes",
     "news",
     "plan",
+    "fan_out",
     "facts",
     "sbom",
 }

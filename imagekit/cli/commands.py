@@ -34,6 +34,7 @@ _TABLE: Final = (
     ("plan", "imagekit.cli.plan", "build", "everything that a build would do, without doing it"),
     ("render", "imagekit.cli.render", "build", "print the spec as one file, or the image config it leads to"),
     ("build", "imagekit.cli.build", "build", "build the image"),
+    ("matrix", "imagekit.cli.matrix", "ship", "say which jobs build which specs on many machines"),
     ("push", "imagekit.cli.push", "ship", "send what was built to registries, blobs first, tags last"),
     ("join", "imagekit.cli.join", "ship", "make one index of platforms that several machines have built"),
     ("explain", "imagekit.cli.explain", "look", "why is this package in the image?"),

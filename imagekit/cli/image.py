@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field
-from typing import Final
 
 from imagekit import pipeline
 from imagekit.architecture import Architecture
@@ -15,9 +14,6 @@ from imagekit.errors import UsageError
 from imagekit.lockfile import Use
 from imagekit.project import Project
 from imagekit.values import dataclass
-
-#: What stands in `--to` for the name of each spec.
-_NAME: Final = "{name}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,8 +66,8 @@ def _image(session: Session, opened: pipeline.Session, spec: str, wanted: Wanted
     loaded = work.load(session, opened, spec, wanted.overrides, wanted.architectures, strict=wanted.strict)
     loaded = loaded.labelled(wanted.labels)
     tags = work.tags_of(loaded, wanted.tags)
-    pushed = work.pushed_tags(tags, wanted.tags, by_digest=wanted.by_digest)
-    destinations = [name.replace(_NAME, loaded.spec.name) for name in wanted.destinations]
+    pushed = () if wanted.by_digest else tags
+    destinations = [name.replace(work.NAME, loaded.spec.name) for name in wanted.destinations]
     repositories = work.repositories(session, loaded, destinations) if wanted.pushes else ()
     _take(wanted.taken, spec, repositories, pushed)
     if wanted.builds:
@@ -104,5 +100,5 @@ def _take(taken: dict[str, str], spec: str, repositories: Sequence[str], tags: S
         if taken.setdefault(name, spec) != spec:
             raise UsageError(
                 f"{taken[name]} was pushed as {name} already",
-                hint=f"write {_NAME} for the spec's name, as in --to REGISTRY/{_NAME}, or set `push` in each spec",
+                hint=f"write {work.NAME} for the spec's name, as in --to HOST/{work.NAME}, or set each spec's `push`",
             )

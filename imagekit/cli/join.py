@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import field
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from imagekit.cli import options
-from imagekit.cli.frame import command, pass_session
+from imagekit.cli.frame import command, option, pass_session
 from imagekit.cli.session import Session
+from imagekit.errors import ImagekitError, InvalidFile, UsageError
+from imagekit.values import dataclass
+
+if TYPE_CHECKING:
+    from imagekit import pipeline
+    from imagekit.cli.references import References
+    from imagekit.join import Part
+
+#: What a reference has, and the path of a spec has not.
+_BY_DIGEST: Final = "@sha256:"
+#: Bytes of a file with references that are read.
+_MAX_SIZE: Final = 1 << 20
 
 
 @command("join")
-@options.spec
-@click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
+@click.argument("named", nargs=-1, metavar="[SPEC]... [IMAGE]...")
+@option("--references", "files", metavar="PATH", multiple=True, help="A file with the IMAGEs, or a folder of them.")
 @options.tags
 @options.destinations
 @options.overrides
@@ -22,9 +37,9 @@ from imagekit.cli.session import Session
 @pass_session
 def join(
     session: Session,
-    spec: str,
+    named: Sequence[str],
     *,
-    images: Sequence[str],
+    files: Sequence[str],
     tags: Sequence[str],
     destinations: Sequence[str],
     overrides: Sequence[str],
@@ -33,24 +48,77 @@ def join(
 ) -> None:
     """Make one index of the platforms that several machines have built, and name it.
 
-    IMAGE is what `imagekit build --platform … --push --by-digest` printed, one for each platform of SPEC. The index is
-    the one that a single machine makes. It goes where --to or the spec's push.to says, else to where the images are.
+    IMAGE is what `imagekit build --platform … --push --by-digest` printed, one for each platform of each SPEC. The
+    index is the one that a single machine makes. It goes where --to or the spec's push.to says, else to where the
+    images are.
     """
+    from imagekit.cli import fleet
+    from imagekit.cli.references import say_uri, show, show_document, tell_workflow
+
+    specs = tuple(dict.fromkeys(options.spec_path(one) for one in named if _BY_DIGEST not in one))
+    images = [*(one for one in named if _BY_DIGEST in one), *(text for path in files for text in _references(path))]
+    if not images:
+        raise UsageError("no image is named", hint="name what `imagekit build --push --by-digest` printed")
+    wanted = _Wanted(images=images, lone=len(specs) < 2, tags=tags, destinations=destinations, overrides=overrides)
+
+    def one(opened: pipeline.Session, spec: str) -> References:
+        found = _joined(session, opened, spec, wanted)
+        if not as_json:
+            show(found, only)
+        say_uri(session, found)
+        return found
+
+    run = fleet.over(session, specs or (options.spec_path("."),), one)
+    if as_json:
+        show_document(run.done)
+    tell_workflow(session, run.done)
+    run.finish(lambda found: f"{found.names[0]}@{next(iter(found.digests.values()))}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Wanted:
+    """What is asked for of every spec; a `lone` one has to take all images, several find theirs by the name in them."""
+
+    images: Sequence[str]
+    lone: bool
+    tags: Sequence[str]
+    destinations: Sequence[str]
+    overrides: Sequence[str]
+    parts: list[Part] = field(default_factory=list)
+
+
+def _joined(session: Session, opened: pipeline.Session, spec: str, wanted: _Wanted) -> References:
     from imagekit import pipeline
     from imagekit.cli import work
-    from imagekit.cli.references import References, say_uri, show, show_document, tell_workflow
-    from imagekit.join import join as joined
+    from imagekit.cli.references import References
+    from imagekit.join import join, read
+
+    loaded = work.load(session, opened, spec, wanted.overrides)
+    if not wanted.parts:
+        wanted.parts.extend(read(wanted.images, opened.places))
+    mine = [part for part in wanted.parts if wanted.lone or part.title == loaded.spec.name]
+    parcel = join(loaded, mine)
+    destinations = [name.replace(work.NAME, loaded.spec.name) for name in wanted.destinations]
+    where = destinations or loaded.spec.push.to or [part.reference.name for part in mine]
+    repositories, tags = work.repositories(session, loaded, where), work.tags_of(loaded, wanted.tags)
+    pipeline.push(opened, parcel, pipeline.deliveries(opened, repositories, tags))
+    return References.of(parcel, repositories, tags)
+
+
+def _references(path: str) -> Iterator[str]:
+    """The lines of a file, or of all files in a folder; raises InvalidFile for what is no reference."""
+    from imagekit.gather import regular
     from imagekit.oci.reference import Reference
 
-    with work.opened(session, spec) as opened:
-        loaded = work.load(session, opened, spec, overrides)
-        names = work.tags_of(loaded, tags)
-        found = [Reference.parse(name).name for name in images]
-        repositories = work.repositories(session, loaded, destinations or loaded.spec.push.to or found)
-        work.check_print(loaded, only)
-        parcel = joined(loaded, images, opened.places)
-        pipeline.push(opened, parcel, pipeline.deliveries(opened, repositories, names))
-        made = References.of(parcel, repositories, names)
-        show_document({spec: made}) if as_json else show(made, only)
-        say_uri(session, made)
-        tell_workflow(session, {spec: made})
+    try:
+        names = sorted(os.listdir(path)) if os.path.isdir(path) else [""]
+        for file in (os.path.join(path, name) if name else path for name in names):
+            for number, line in enumerate(regular.read(file, _MAX_SIZE).decode("utf-8", "replace").splitlines(), 1):
+                try:
+                    yield str(Reference.parse(line.strip()))
+                except ImagekitError as error:
+                    raise InvalidFile(f"{file}, line {number}: {error.message}", hint=error.hint) from error
+    except OSError as error:
+        raise InvalidFile(
+            f"{error.filename or path} cannot be read: {error.strerror}", hint="correct the path"
+        ) from error

@@ -73,7 +73,7 @@ def destinations(function: _Function) -> _Function:
 
 def by_digest(function: _Function) -> _Function:
     """`--by-digest`, given as `by_digest`."""
-    text = "Push under no tag: `imagekit join` names what several machines have built."
+    text = "Push under no tag, for `imagekit join`, which takes the tags of what several machines have built."
     return option("--by-digest", is_flag=True, help=text)(function)
 
 

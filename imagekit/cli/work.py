@@ -20,6 +20,8 @@ from imagekit.store.places import Places
 
 #: The tag where neither the command line nor the spec names one.
 _TAG: Final = "latest"
+#: What stands in `--to` for the name of each spec.
+NAME: Final = "{name}"
 
 
 @contextmanager
@@ -106,13 +108,6 @@ def repositories(session: Session, work: Project, named: Sequence[str]) -> tuple
 def tags_of(work: Project, named: Sequence[str]) -> tuple[str, ...]:
     """The tags, each once: those given, else the spec's, else `latest`; raises UsageError for one that is none."""
     return tuple(map(checked_tag, dict.fromkeys(named or work.platforms[0].push.tags or (_TAG,))))
-
-
-def pushed_tags(names: Sequence[str], given: Sequence[str], *, by_digest: bool) -> tuple[str, ...]:
-    """The tags at the registry: these, or none by digest; raises UsageError where both are asked for."""
-    if by_digest and given:
-        raise UsageError("--by-digest pushes under no tag", hint="leave --tag out, and give it to `imagekit join`")
-    return () if by_digest else tuple(names)
 
 
 def check_print(work: Project, only: str | None) -> None:

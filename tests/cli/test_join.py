@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tests.support.bench import Bench
+import json
+
+from tests.support.bench import SPEC, Bench
 
 
 def part(bench: Bench, platform: str, *arguments: str, to: str = "") -> str:
@@ -87,13 +89,17 @@ def test_wrong_parts_are_told_and_no_tag_is_written(bench):
     assert not bench.registry.repository("team/app").tags
 
 
-def test_a_tag_is_no_part_and_no_index_is(bench):
+def test_an_index_stands_for_its_images(bench):
     bench.spec()
-    index = bench.run("build", "--push", "--to", bench.repository(), "-t", "v1").ok().lines[0]
-    ran = bench.run("join", ".", f"{bench.repository()}:v1-arm64")
+    index = bench.run("build", "--push", "--by-digest", "--to", bench.repository()).ok().lines[0]
+    assert bench.run("join", ".", index, "-t", "v2").ok().lines[0] == index
+
+
+def test_a_tag_is_no_part(bench):
+    bench.spec()
+    bench.write("left/tag", f"{bench.repository()}:v1-arm64\n")
+    ran = bench.run("join", ".", "--references", "left")
     assert (ran.code, "does not say which image for ever" in ran.error[0]) == (2, True)
-    ran = bench.run("join", ".", index)
-    assert (ran.code, "is an index" in ran.error[0]) == (2, True)
 
 
 def test_an_image_of_another_spec_is_refused(bench):
@@ -122,8 +128,50 @@ def test_an_image_that_is_not_there_is_told(bench):
     assert "0000" in ran.error[0]
 
 
-def test_by_digest_takes_no_tag_and_wants_a_push(bench):
+def test_by_digest_wants_a_push(bench):
     bench.spec()
-    assert bench.run("build", "--by-digest").code == 2
-    ran = bench.run("build", "--push", "--by-digest", "-t", "v1", "--to", bench.repository())
-    assert (ran.code, ran.error[0]) == (2, "error: --by-digest pushes under no tag")
+    ran = bench.run("build", "--by-digest")
+    assert (ran.code, ran.error[0]) == (2, "error: --by-digest without --push")
+
+
+def test_many_specs_find_their_images_among_what_jobs_left(bench):
+    for name in ("one", "two"):
+        bench.write(f"{name}/runtime.yaml", json.dumps({**SPEC, "name": name}))
+        bench.write(f"{name}/bootstrap", b"#!/bin/sh\nexit 0\n", mode=0o755)
+    to = bench.repository("team/{name}")
+    whole = bench.run("push", "one", "two", "--to", bench.repository("whole/{name}"), "-t", "v1").ok()
+    for platform in ("x86_64", "arm64"):
+        printed = bench.run("build", "one", "two", "--push", "--by-digest", "--to", to, "--platform", platform).ok()
+        bench.write(f"left/{platform}", printed.out)
+    joined = bench.run("join", "one", "two", "--references", "left", "-t", "v1").ok()
+    assert joined.out == whole.out.replace("whole/", "team/")
+    assert sorted(bench.registry.repository("team/two").tags) == ["v1", "v1-arm64", "v1-x86_64"]
+
+
+def test_a_job_that_left_nothing_fails_its_spec_alone(bench):
+    for name in ("one", "two"):
+        bench.write(f"{name}/runtime.yaml", json.dumps({**SPEC, "name": name}))
+        bench.write(f"{name}/bootstrap", b"#!/bin/sh\nexit 0\n", mode=0o755)
+    to = bench.repository("team/{name}")
+    bench.write("left/a", bench.run("build", "one", "--push", "--by-digest", "--to", to).ok().out)
+    bench.write(
+        "left/b", bench.run("build", "two", "--push", "--by-digest", "--to", to, "--platform", "arm64").ok().out
+    )
+    ran = bench.run("join", "one", "two", "--references", "left")
+    assert ran.code == 2
+    assert "error: there is no image for x86_64, which the spec is for too" in ran.err
+    assert bench.registry.repository("team/one").tags
+    assert not bench.registry.repository("team/two").tags
+
+
+def test_nothing_to_join_is_told(bench):
+    bench.spec()
+    bench.write("left/empty", "")
+    for arguments in ((), ("--references", "left")):
+        ran = bench.run("join", ".", *arguments)
+        assert (ran.code, ran.error[0]) == (2, "error: no image is named")
+    ran = bench.run("join", ".", "--references", "nowhere")
+    assert (ran.code, ran.error[0]) == (2, "error: nowhere cannot be read: No such file or directory")
+    bench.write("left/garbage", b"\xff\x00 \x1b[31m")
+    ran = bench.run("join", ".", "--references", "left")
+    assert (ran.code, ran.error[0].startswith("error: left/garbage, line 1: not an image reference")) == (2, True)
