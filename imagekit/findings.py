@@ -27,6 +27,8 @@ CODES: dict[str, str] = {
     "IK0109": "a URL with credentials in it",
     "IK0110": "packages that are taken without a signature",
     "IK0111": "scriptlets of a package that the image does not have",
+    "IK0112": "a package in different versions on the architectures",
+    "IK0113": "package repositories at a release that nobody named",
     "IK0201": "an unknown language",
     "IK0202": "an unknown operating system",
     "IK0203": "the operating system is past its end of life",

@@ -13,6 +13,8 @@ from imagekit.values import dataclass
 
 #: What a package out of no repository is said to come from.
 NO_REPOSITORY: Final = ""
+#: What stands for the release of a base that does not say it.
+LATEST: Final = "latest"
 
 
 class Unfit(Exception):
@@ -108,13 +110,15 @@ class LockedKey:
 class LockedRepository:
     """What a package repository said when the lock was made: where it was, its revision, the digest of repomd.xml.
 
-    `keys` are those that its packages have to be signed with; none where signatures are not asked for.
+    `release` is the one that stood in its URL, or "". `keys` are those that its packages have to be signed with; none
+    where signatures are not asked for.
     """
 
     url: str
     revision: str
     repomd: Digest
     keys: tuple[LockedKey, ...] = ()
+    release: str = ""
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any]) -> Self:
@@ -127,6 +131,7 @@ class LockedRepository:
                 LockedKey(fingerprint=name, url=str(key["url"]), digest=Digest.from_hex(key["sha256"]))
                 for name, key in sorted(document.get("keys", {}).items())
             ),
+            release=str(document.get("release", "")),
         )
 
     def to_mapping(self) -> dict[str, Any]:
@@ -136,6 +141,7 @@ class LockedRepository:
             "url": self.url,
             "revision": self.revision,
             "repomd": self.repomd.hex,
+            **({"release": self.release} if self.release else {}),
             **({"keys": keys} if keys else {}),
         }
 

@@ -87,12 +87,7 @@ def made(
         return replace(_packages(session, work), free=tuple(free), fetches=fetches)(asked, base, known)
 
     resolver = Resolver(source=places.source, fetch=places.fetch, packages=packages)
-    lock = resolver.lock(request, wanted, known=known, created=time, version=__version__)
-    if any(item.packages for item in request.platforms):
-        from imagekit.resolve_packages import warn_of_skew
-
-        warn_of_skew(lock)
-    return lock
+    return resolver.lock(request, wanted, known=known, created=time, version=__version__)
 
 
 def _packages(session: Session, work: Project) -> PackageResolver:

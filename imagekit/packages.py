@@ -73,9 +73,14 @@ class PackageRepository:
         return replace(self, baseurl=_filled(self.baseurl, names), mirrorlist=_filled(self.mirrorlist, names))
 
     def of_release(self, release: str) -> Self:
-        """The same with `{releasever}` filled in."""
+        """The same with `{releasever}` filled in; its release is then the one that stands in its URL."""
         names = {RELEASE: self.release or release}
-        return replace(self, baseurl=_filled(self.baseurl, names), mirrorlist=_filled(self.mirrorlist, names))
+        return replace(
+            self,
+            baseurl=_filled(self.baseurl, names),
+            mirrorlist=_filled(self.mirrorlist, names),
+            release=names[RELEASE] if RELEASE in words(self.url) else "",
+        )
 
     def to_mapping(self) -> dict[str, Any]:
         """As a request is digested."""

@@ -25,6 +25,7 @@ from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
 from imagekit.gather.inputs import Gathered
 from imagekit.gather.packages import Installer, names_in_base
+from imagekit.gather.skew import skew, unreleased
 from imagekit.gather.skipped import idle
 from imagekit.gather.unsigned import unsigned as unsigned_files
 from imagekit.keep import Built, below, folder_of, ignore, keep, opener, parcel
@@ -131,7 +132,9 @@ def doubts(session: Session, work: Project, lock: Lock) -> tuple[Finding, ...]:
     unsigned = (
         item for spec in work.platforms for item in unsigned_files(spec, lock.at(spec.architecture.name), places.fetch)
     )
-    return tuple(dict.fromkeys((*idle(work.spec, lock, partial(names_in_base, reader)), *unsigned)))
+    released = (item for spec in work.platforms for item in unreleased(spec, lock.at(spec.architecture.name)))
+    skipped = idle(work.spec, lock, partial(names_in_base, reader))
+    return tuple(dict.fromkeys((*skipped, *unsigned, *released, *skew(work.spec, lock))))
 
 
 def make(session: Session, work: Project, lock: Lock, tag: str, to: Sequence[Delivery] = ()) -> Path:
@@ -205,11 +208,15 @@ def build(
     )
 
 
-def local(session: Session, work: Project, use: Use) -> LocalImage:
-    """The image of a project's only platform, ready to run here; the layout beside the spec stays as it is."""
+def local(session: Session, work: Project, use: Use, warn: Callable[[Sequence[Finding]], None]) -> LocalImage:
+    """The image of a project's only platform, ready to run here; the layout beside the spec stays as it is.
+
+    `warn` is told of what there is to be warned of in its packages.
+    """
     from imagekit.execute.image import LocalImage
 
     lock = resolve(session, work, use)
+    warn(doubts(session, work, lock))
     gathered = gather(session, work, lock, build=True)
     built = build(session, work, lock, plan(work, lock, gathered), gathered)
     (image,), (spec,) = built.images, work.platforms

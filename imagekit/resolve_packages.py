@@ -1,10 +1,8 @@
-"""From a request for packages to what is locked of them: the base's facts read, an engine asked, skew told."""
+"""From a request for packages to what is locked of them: the base's facts read, an engine asked."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Iterator
-from typing import Final
 
 from imagekit import images
 from imagekit.architecture import by_name
@@ -12,7 +10,7 @@ from imagekit.engines.native.engine import Look, NativeEngine
 from imagekit.engines.ports import Means
 from imagekit.facts import Facts
 from imagekit.gather.facts import FactsReader
-from imagekit.lock import Lock, LockedImage, LockedPlatform, PlatformRequest
+from imagekit.lock import LockedImage, LockedPlatform, PlatformRequest
 from imagekit.lock_packages import LockedPackages
 from imagekit.news import News, news
 from imagekit.oci.ports import Cache, Fetch, Source
@@ -20,10 +18,6 @@ from imagekit.packages import PackageRequest
 from imagekit.progress import Progress
 from imagekit.rpm.evr import Nevra
 from imagekit.values import dataclass
-
-logger = logging.getLogger(__name__)
-
-_LISTED: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,18 +88,3 @@ def _moved(known: LockedPackages | None, now: LockedPackages | None) -> Iterator
         for new in there:
             if (new.name, new.arch) == (had.name, had.arch) and new.evr != had.evr:
                 yield had, new
-
-
-def warn_of_skew(lock: Lock) -> None:
-    """Say which packages have different versions on the platforms: they may behave differently."""
-    versions: dict[str, dict[str, str]] = {}
-    for platform in lock.platforms:
-        for package in platform.packages.install if platform.packages else ():
-            nevra = Nevra.parse(package.nevra)
-            versions.setdefault(nevra.name, {})[platform.architecture] = str(nevra.evr)
-    skewed = {name: found for name, found in versions.items() if len(set(found.values())) > 1}
-    for name, found in list(skewed.items())[:_LISTED]:
-        which = ", ".join(f"{version} on {architecture}" for architecture, version in found.items())
-        logger.warning("%s has different versions: %s", name, which)
-    if len(skewed) > _LISTED:
-        logger.warning("%d more packages have different versions on the architectures", len(skewed) - _LISTED)

@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -108,7 +108,7 @@ def image(
         project = work.load(session, opened, spec_path(named), wished["overrides"])
         chosen = architecture or _own(project.spec.architectures)
         project = project.only([chosen])
-        return pipeline.local(opened, project, Use.RENEW), project
+        return pipeline.local(opened, project, Use.RENEW, partial(work.warn, session)), project
     if wished["overrides"]:
         raise UsageError("--set changes a spec, and this is an image", hint="leave it out, or name a spec")
     source, selector = opened.places.source(named)

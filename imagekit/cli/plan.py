@@ -13,6 +13,7 @@ from imagekit.cli.sizes import size
 from imagekit.lockfile import Use
 
 if TYPE_CHECKING:
+    from imagekit.lock_changes import Change
     from imagekit.oci.ports import Cache
     from imagekit.plan.parts import Part
     from imagekit.plan.plan import LayerPlan, Plan
@@ -42,31 +43,40 @@ def plan(
 
     Nothing of the spec is run and nothing is written, not even a lock.
     """
-    from imagekit import pipeline
+    from imagekit import locking, pipeline
     from imagekit.cli import work
+    from imagekit.lock_changes import moved_packages
 
     with work.opened(session, spec) as opened:
         loaded = work.load(session, opened, spec, overrides, architectures).labelled(labels)
+        known = locking.lock_file(loaded).read()
         lock = pipeline.resolve(opened, loaded, use, compression, write=False)
+        work.warn(session, pipeline.doubts(opened, loaded, lock))
+        moved = moved_packages(known, lock) if known else ()
         plans = pipeline.plan(loaded, lock, pipeline.gather(opened, loaded, lock, build=False))
         if as_json:
-            write_json([_document(one, opened.cache) for one in plans])
+            write_json([_document(one, opened.cache, moved) for one in plans])
         else:
-            write("\n".join(line for one in plans for line in _lines(one, opened.cache)))
+            write("\n".join(line for one in plans for line in _lines(one, opened.cache, moved)))
 
 
-def _document(one: Plan, cache: Cache) -> dict[str, Any]:
+def _document(one: Plan, cache: Cache, moved: Sequence[Change]) -> dict[str, Any]:
+    """The plan, and what becomes of packages that the lock has otherwise; nothing of that where there is no lock."""
     document = one.to_mapping()
+    document["changes"] = [row.to_mapping() for row in moved if row.architecture == one.architecture]
     for mapping, layer in zip(document["layers"], one.layers, strict=True):
         mapping["cached"] = _cached(layer, cache)[0]
     return document
 
 
-def _lines(one: Plan, cache: Cache) -> Iterator[str]:
+def _lines(one: Plan, cache: Cache, moved: Sequence[Change]) -> Iterator[str]:
+    was = {row.name: row.locked for row in moved if row.architecture == one.architecture}
     yield f"{one.architecture}: from {f'{one.base_reference} ({one.base})' if one.base else 'an empty image'}"
     for layer in one.layers:
         yield f"  layer {layer.name}: {_cached(layer, cache)[1]}"
-        yield from (f"    {_part(part)}" for part in layer.parts)
+        for part in layer.parts:
+            yield f"    {_part(part)}"
+            yield from (f"      {line}" for line in _packages(part, was))
     settings = one.settings
     yield f"  starts {' '.join([*settings.entrypoint, *settings.command])} in {settings.working_directory or '/'}"
 
@@ -80,6 +90,18 @@ def _part(part: Part) -> str:
     digest = str(document.get("digest", ""))
     short = digest.removeprefix("sha256:")[:12] if digest.startswith("sha256:") else digest
     return "  ".join(filter(None, (f"{part.source} → {document.get('target', '/')}", short)))
+
+
+def _packages(part: Part, was: Mapping[str, str]) -> Iterator[str]:
+    """Each package that comes or goes, and what the lock has in its place where that is something else."""
+    from imagekit.lock_packages import name_of
+
+    document = part.to_mapping()
+    if document["kind"] == "packages":
+        for nevra in sorted(document["install"]):
+            before = was.get(name_of(nevra))
+            yield nevra if before is None else f"{nevra} (new)" if before == "nothing" else f"{nevra} (was {before})"
+        yield from (f"{nevra} goes" for nevra in document["remove"])
 
 
 def _cached(layer: LayerPlan, cache: Cache) -> tuple[bool, str]:

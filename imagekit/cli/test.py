@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -53,7 +54,7 @@ def test(
         wanted = {item.architecture: trials.trials(item) for item in project.platforms}
         machine, made = local.machine(session, opened), local.made(wished, project, kept)
         for architecture in _that_run(session, machine, made.runner, list(wanted), named=bool(architectures)):
-            image = pipeline.local(opened, project.only([architecture]), Use.RENEW)
+            image = pipeline.local(opened, project.only([architecture]), Use.RENEW, partial(work.warn, session))
             for verdict in trials.run(wanted[architecture], image, machine, made):
                 write(printable("\n".join(_lines(verdict))))
                 verdicts.append(verdict)

@@ -317,6 +317,8 @@ def test_scriptlets_of_a_package_that_is_not_there_are_a_warning(amazon):
     outcome = amazon.run("lock").ok()
     assert outcome.err.count("warning[IK0111]: `scriptlets` has jqq, a package that the image does not have") == 1
     assert outcome.err.count("[IK0111]") == 1
+    assert "[IK0111]" in amazon.run("plan").ok().err
+    assert "[IK0111]" in amazon.run("invoke").err, "whether it runs here or not"
     assert "hint: did you mean `jq`?" in outcome.err
     assert "runtime.yaml:" in outcome.err
     assert amazon.run("build", "--strict").code == 1
@@ -384,7 +386,12 @@ def test_a_base_that_does_not_say_its_release_is_warned_about(amazon, registry):
     put(registry, system.base("sqlite", held), PROVIDED, "al2023")
     amazon.spec(packages=["jq"], repositories=TRUSTED)
     outcome = amazon.run("lock").ok()
-    assert "the base has no system-release package" in outcome.err
+    assert "warning[IK0113]: the base has no system-release package: the package repository amazonlinux" in outcome.err
+    assert outcome.err.count("IK0113") == 1
+    assert "IK0113" in amazon.run("plan").ok().err
+    assert amazon.run("build", "--strict").code == 1
+    lock(amazon, packages=["jq"], repositories=[{**TRUSTED[0], "release": "latest"}])
+    assert "IK0113" not in amazon.run("build", "--strict").ok().err
 
 
 def test_keys_are_trusted_by_their_fingerprint(amazon):
@@ -615,7 +622,13 @@ def test_versions_that_differ_between_the_architectures_are_a_warning(amazon):
     furnish(amazon, {"x86_64": samples.repository("x86_64", key()), "aarch64": Repository(older)})
     amazon.spec(packages=["jq"], repositories=TRUSTED)
     outcome = amazon.run("lock").ok()
-    assert "jq has different versions: 1.7.1-49.amzn2023 on x86_64, 1.6-10.amzn2023 on arm64" in outcome.err
+    words = "jq has different versions: 1.7.1-49.amzn2023 on x86_64, 1.6-10.amzn2023 on arm64"
+    assert f"warning[IK0112]: {words}" in outcome.err
+    assert '"jq"\n' in outcome.err, "with the line of the spec"
+    assert words not in amazon.run("lock").ok().err, "a lock that stays as it is was told of"
+    assert words in amazon.run("plan").ok().err
+    assert words in amazon.run("build").ok().err
+    assert amazon.run("build", "--strict").code == 1
 
 
 def test_the_same_site_gives_the_same_lock(amazon):

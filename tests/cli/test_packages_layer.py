@@ -84,11 +84,38 @@ def test_the_plan_names_what_is_asked_for_and_how_many_packages_that_is(amazon: 
     amazon.spec(packages=["curl"], repositories=TRUSTED, architectures=["arm64"])
     outcome = amazon.run("plan").ok()
     assert "layer packages: not cached" in outcome.out
-    assert "curl: 2 packages, 2 of the base go" in outcome.out
+    assert (
+        "    curl: 2 packages, 2 of the base go\n"
+        "      curl-8.11.1-1.amzn2023.aarch64\n"
+        "      libcurl-8.11.1-1.amzn2023.aarch64\n"
+        "      curl-minimal-8.5.0-1.amzn2023.aarch64 goes\n"
+        "      libcurl-minimal-8.5.0-1.amzn2023.aarch64 goes\n"
+    ) in outcome.out
     (document,) = amazon.run("plan", "--json").ok().document
     (part,) = document["layers"][0]["parts"]
     assert sorted(part["install"]) == ["curl-8.11.1-1.amzn2023.aarch64", "libcurl-8.11.1-1.amzn2023.aarch64"]
     assert part["database"] == "rpmdb.sqlite"
+    assert document["changes"] == []
+
+
+def test_the_plan_says_what_the_lock_has_otherwise(amazon: Bench):
+    amazon.spec(packages=["jq = 1.6"], repositories=TRUSTED, architectures=["arm64"])
+    amazon.run("lock").ok()
+    amazon.spec(packages=["jq = 1.7.1", "zlib"], upgrade=["zlib"], repositories=TRUSTED, architectures=["arm64"])
+    said = amazon.run("plan").ok().out
+    assert "      jq-1.7.1-49.amzn2023.aarch64 (was 1.6-10.amzn2023.aarch64)\n" in said
+    assert "      oniguruma-6.9.7.1-2.amzn2023.aarch64\n" in said
+    assert "      zlib-1.2.13-2.amzn2023.aarch64 (new)\n" in said
+    (document,) = amazon.run("plan", "--json").ok().document
+    assert document["changes"] == [
+        {
+            "architecture": "arm64",
+            "name": "jq",
+            "locked": "1.6-10.amzn2023.aarch64",
+            "now": "1.7.1-49.amzn2023.aarch64",
+        },
+        {"architecture": "arm64", "name": "zlib", "locked": "nothing", "now": "1.2.13-2.amzn2023.aarch64"},
+    ]
 
 
 def test_what_was_found_in_scriptlets_is_told_to_who_asks(amazon: Bench):

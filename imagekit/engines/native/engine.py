@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ from imagekit.engines.native.trust import Keys, Trusted
 from imagekit.engines.ports import Change, Difference, Means
 from imagekit.errors import BuildFailed, Missing, RemoteFailed
 from imagekit.facts import Database, Facts
-from imagekit.lock_packages import LockedPackage, LockedPackages, LockedRepository
+from imagekit.lock_packages import LATEST, LockedPackage, LockedPackages, LockedRepository
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Fetched
 from imagekit.packages import PackageRepository, PackageRequest
@@ -28,10 +27,6 @@ from imagekit.rpm.updateinfo import Advisory, advisories
 from imagekit.spec.packages import Upgrades
 from imagekit.values import dataclass
 
-logger = logging.getLogger(__name__)
-
-#: What stands for the release of a base that does not say it.
-_LATEST: Final = "latest"
 _PIECE: Final = 1 << 20
 
 
@@ -179,6 +174,7 @@ class Look:
                 revision=item.repomd.revision,
                 repomd=item.digest,
                 keys=self.keys[item.repository.name].keys if item.repository.checks_packages else (),
+                release=item.repository.release,
             )
             for item in self.repositories
         }
@@ -241,10 +237,7 @@ def _released(repositories: Sequence[PackageRepository], installed: Installed) -
     """The repositories with the base's release in their URLs; the base is asked only when one of them needs it."""
     if not any(item.needs_release for item in repositories):
         return tuple(item.of_release("") for item in repositories)
-    release = installed.release
-    if not release:
-        logger.warning("the base has no system-release package: its package repositories are read at `%s`", _LATEST)
-    return tuple(item.of_release(release or _LATEST) for item in repositories)
+    return tuple(item.of_release(installed.release or LATEST) for item in repositories)
 
 
 def _verify(keys: Mapping[str, Trusted], repository: PackageRepository, data: bytes, signature: bytes) -> None:
