@@ -10,7 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
+#: No test is timed, its examples neither: a machine under load is slow.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 #: The runtime client, its workers and the local Lambda's sandboxes are programs of Linux.
 _OF_LINUX = ["client", "languages", "emulator", "cli/test_invoke.py"]
 collect_ignore = [] if sys.platform == "linux" else _OF_LINUX
