@@ -15,7 +15,7 @@ from imagekit.architecture import Architecture
 from imagekit.errors import InvalidSpec
 from imagekit.findings import Finding, Place
 from imagekit.spec import placeholders
-from imagekit.spec.bootstrap import Client, Mode, Program
+from imagekit.spec.bootstrap import Bootstrap, Client, Mode, Program
 from imagekit.spec.by_architecture import PerArchitecture
 from imagekit.spec.known import LanguageWords
 from imagekit.spec.model import Archive, FromDisk, Kind, Spec, Step
@@ -188,7 +188,7 @@ class Language:
         since = max(fitting, key=numbers, default="")
         return self.glibc.get(since, ""), since
 
-    def _start(self, spec: Spec, place: Place | None) -> Program | Client | None:
+    def _start(self, spec: Spec, place: Place | None) -> Bootstrap | None:
         """The bootstrap, with the worker's command where the spec names none, and the channel that it wants."""
         start = spec.bootstrap or Client(place=place)
         if self.worker is None or not isinstance(start, Client) or start.mode is not Mode.WORKER or start.command:

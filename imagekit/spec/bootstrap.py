@@ -1,4 +1,4 @@
-"""How Lambda starts the image: a program of the spec's own, or the embedded runtime client."""
+"""How Lambda starts the image: a program of the spec's own or of another image, or the embedded runtime client."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ class Mode(StrEnum):
 
 
 #: The keys of `bootstrap` of which a spec names one.
-FORMS: Final = ("path", *Mode)
+FORMS: Final = ("path", *Mode, "image")
+#: What Lambda starts (LAMBDA_RUNTIME_DIR).
+STARTED: Final = "/var/runtime/bootstrap"
 #: The runtime client's settings, with the forms that they make sense for.
 SETTINGS: Final[Mapping[str, tuple[Mode, ...]]] = {
     "channel": (Mode.WORKER,),
@@ -53,13 +55,24 @@ class Client:
     place: Place | None = field(default=None, compare=False)
 
 
-Bootstrap: TypeAlias = Program | Client
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Brought:
+    """What starts, with all that it needs, out of a third party's image: `paths`, which stay where they are there."""
+
+    image: PerArchitecture
+    paths: tuple[str, ...]
+    place: Place | None = field(default=None, compare=False)
+
+
+Bootstrap: TypeAlias = Program | Client | Brought
 
 
 def from_document(value: Mapping[str, Any], place: Place | None) -> Bootstrap:
     """From a mapping that the schema's `bootstrap`, and the rules, have accepted."""
     if "path" in value:
         return Program(path=PerArchitecture.from_document(value["path"]), place=place)
+    if "image" in value:
+        return Brought(image=PerArchitecture.from_document(value["image"]), paths=tuple(value["paths"]), place=place)
     mode = next((mode for mode in Mode if mode in value), Mode.WORKER)
     settings = {name: str(value[name]) for name in SETTINGS if name in value}
     return Client(mode=mode, command=tuple(value.get(mode, ())), settings=settings, place=place)

@@ -85,7 +85,7 @@ def under(draft: Draft, key: str, *names: str) -> Iterator[tuple[Path, str]]:
 def templates(draft: Draft) -> Iterator[tuple[Path, str]]:
     """Every text that may hold placeholders, but for those of `environment`, `repositories` and `push`."""
     yield from values(("base",), draft.document.get("base"))
-    yield from under(draft, "bootstrap", *FORMS)
+    yield from under(draft, "bootstrap", *FORMS, "paths")
     yield from under(draft, "archives", "source", "target")
     yield from under(draft, "files", "image", "source", "target", "include", "exclude")
 

@@ -10,7 +10,7 @@ from imagekit.architecture import Architecture
 from imagekit.errors import InvalidSpec
 from imagekit.findings import Finding, Place
 from imagekit.spec import syntax
-from imagekit.spec.bootstrap import Bootstrap, Client
+from imagekit.spec.bootstrap import STARTED, Bootstrap, Brought, Client
 from imagekit.spec.by_architecture import PerArchitecture
 from imagekit.spec.draft import placed
 from imagekit.spec.model import Archive, FromDisk, FromImage, Push, Spec
@@ -52,7 +52,10 @@ def for_platform(spec: Spec, architecture: Architecture, words: Mapping[str, str
         bootstrap=filling.bootstrap(spec.bootstrap),
         build=tuple(replace(step, only=()) for step in _for(spec.build, architecture)),
         archives=tuple(filling.archive(item) for item in _for(spec.archives, architecture)),
-        files=tuple(filling.files(item) for item in _for(spec.files, architecture)),
+        files=(
+            *filling.brought(spec.bootstrap),
+            *(filling.files(item) for item in _for(spec.files, architecture)),
+        ),
         environment=spec.environment,
         labels=spec.labels,
         tests=tuple(replace(item, only=()) for item in _for(spec.tests, architecture)),
@@ -113,13 +116,27 @@ class _Filling:
         return None
 
     def bootstrap(self, bootstrap: Bootstrap | None) -> PlatformProgram | Client | None:
-        """The bootstrap of this platform."""
-        if bootstrap is None:
+        """The bootstrap of this platform; one that another image brings is among the files."""
+        if bootstrap is None or isinstance(bootstrap, Brought):
             return None
         if isinstance(bootstrap, Client):
             return replace(bootstrap, command=self._all(bootstrap.command, bootstrap.place))
         path = self.one(bootstrap.path, "bootstrap.path", bootstrap.place, syntax.local)
         return PlatformProgram(path=path or "", place=bootstrap.place)
+
+    def brought(self, bootstrap: Bootstrap | None) -> tuple[PlatformFromImage, ...]:
+        """What another image brings to start this platform; Lambda needs an executable, whatever it is there."""
+        if not isinstance(bootstrap, Brought):
+            return ()
+        place = bootstrap.place
+        image = self.one(bootstrap.image, "bootstrap.image", place, syntax.reference) or ""
+        paths = [self.text(path, place, syntax.target) for path in bootstrap.paths]
+        return tuple(
+            PlatformFromImage(
+                image=image, source=path, target=path, mode=0o755 if path == STARTED else None, place=place
+            )
+            for path in paths
+        )
 
     def archive(self, item: Archive) -> PlatformArchive:
         """One archive of this platform."""

@@ -39,6 +39,8 @@ def _templates(draft: Draft) -> _Checked:
     foreign = [(path, item) for path, item in draft.items("files") if draft.wrote(*path, "image")]
     yield syntax.reference, values(("base",), draft.document.get("base"))
     yield syntax.reference, under(draft, "files", "image")
+    yield syntax.reference, under(draft, "bootstrap", "image")
+    yield syntax.target, under(draft, "bootstrap", "paths")
     yield syntax.local, under(draft, "bootstrap", "path")
     yield syntax.target, (pair for pair in under(draft, "bootstrap", *Mode) if pair[0][-1] == 0)
     yield syntax.local, (pair for path, item in local for pair in values((*path, "source"), item.get("source")))

@@ -52,6 +52,7 @@ class PlatformSpec:
 
     The values of `environment` may hold `{base.NAME}`; the base image's own values are filled in by
     `placeholders.expand` when they are known, and those of `repositories` `{releasever}`. All else is concrete.
+    `bootstrap` is None where what starts is among `files`.
     """
 
     path: str

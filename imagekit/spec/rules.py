@@ -14,8 +14,8 @@ from typing import Any, Final
 from imagekit.findings import Finding
 from imagekit.spec import package_rules as packages
 from imagekit.spec import placeholders, syntax
-from imagekit.spec.bootstrap import FORMS, SETTINGS, Mode
-from imagekit.spec.draft import Draft, placed, repository_urls, tags, templates, values, warning
+from imagekit.spec.bootstrap import FORMS, SETTINGS, STARTED, Mode
+from imagekit.spec.draft import Draft, placed, repository_urls, tags, templates, under, values, warning
 from imagekit.spec.expectation import ANSWERS, EVENTS
 from imagekit.spec.forms import templates_have_their_form, texts_have_their_form
 from imagekit.spec.node import Path, dotted
@@ -108,6 +108,21 @@ def _bootstrap_is_one_of_its_forms(draft: Draft) -> Iterator[Finding]:
             message = f"`{name}` is a setting of the runtime client that `{form}` has no use for"
             hint = f"remove it, or start the program with {' or '.join(f'`{mode}`' for mode in fitting)}"
             yield draft.find("IK0107", (*where, name), message, hint)
+
+
+def _bootstrap_of_an_image_starts_something(draft: Draft) -> Iterator[Finding]:
+    where = ("bootstrap",)
+    image, named = draft.wrote(*where, "image"), draft.wrote(*where, "paths")
+    if image and not named:
+        hint = f"add what is taken out of the image, for example `paths: [/opt, {STARTED}]`"
+        yield draft.find("IK0102", where, "`bootstrap` has an `image`, but no `paths`", hint)
+    if named and not image:
+        hint = "add the `image` that they are taken out of"
+        yield draft.find("IK0107", (*where, "paths"), "`bootstrap` has `paths`, but no `image`", hint)
+    paths = [text for _, text in under(draft, *where, "paths")]
+    if image and paths and not any(f"{STARTED}/".startswith(f"{path.rstrip('/')}/") for path in paths):
+        message = f"`paths` bring no {STARTED}, which is what Lambda starts"
+        yield draft.find("IK0107", (*where, "paths"), message, f"add {STARTED}, or a folder above it")
 
 
 def _output_is_a_program_of_the_spec(draft: Draft) -> Iterator[Finding]:
@@ -207,6 +222,7 @@ RULES: Final[tuple[Callable[[Draft], Iterator[Finding]], ...]] = (
     _version_is_given_where_used,
     _function_has_handler_and_bootstrap,
     _bootstrap_is_one_of_its_forms,
+    _bootstrap_of_an_image_starts_something,
     _output_is_a_program_of_the_spec,
     _environment_names,
     _label_names,

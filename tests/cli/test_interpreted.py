@@ -13,7 +13,8 @@ from imagekit import client, data
 from imagekit.architecture import ARCHITECTURES
 from imagekit.gather import dependencies
 from imagekit.project import Project
-from tests.support.bench import Bench, Picture
+from tests.support.bases import Node, StandIn
+from tests.support.bench import Bench, Picture, put
 
 PERL = {"language": "perl", "bootstrap": None, "handler": "app.handler"}
 PHP = {"language": "php", "bootstrap": None, "handler": "app.handler"}
@@ -346,3 +347,37 @@ def test_a_command_that_nothing_brings_is_warned_of(bench, spec, told):
     bench.spec(**{"language": "python", "os": "al2023", "bootstrap": None, "handler": "app.handler", **spec})
     outcome = bench.run("validate").ok()
     assert ("warning[IK0207]" in outcome.err) is told
+
+
+def test_what_starts_comes_out_of_another_image(bench):
+    there = {
+        "opt/bref/a.php": Node(b"<?php"),
+        "opt/bin/php": Node(b"\x7fELF", 0o755),
+        "opt/bootstrap": Node(b"#!/bin/sh"),
+    }
+    there["var/runtime/bootstrap"] = Node(b"#!/bin/sh\n# Bref's loop\n", 0o644)
+    image = StandIn.make(also={"amd64": there, "arm64": {**there, "opt/arm": Node(b"1")}}, on_build=False)
+    put(bench.registry, image, "bref/php", "3")
+    name = f"{bench.registry.host}/bref/php:3"
+    bench.write("index.php", "<?php")
+    bench.spec(
+        language="php", handler="index.php", bootstrap={"image": name, "paths": ["/opt", "/var/runtime/bootstrap"]}
+    )
+    for architecture, picture in bench.pushed().items():
+        layer = layer_with(picture, CLIENT)
+        assert picture.read(layer, CLIENT) == there[CLIENT].data
+        assert picture.layer(layer)[CLIENT].mode == 0o755
+        arm = ["opt/arm"] if architecture == "arm64" else []
+        assert files_below(picture, "opt/") == [*arm, "opt/bin/php", "opt/bootstrap", "opt/bref/a.php"]
+        assert files_below(picture, "var/task") == ["var/task/index.php"]
+        assert not files_below(picture, "bootstrap.conf")
+    assert bench.locked["platforms"]["arm64"]["images"][name]
+
+    bench.spec(
+        language="php", handler="index.php", bootstrap={"image": name, "paths": ["/var/runtime/bootstrap", "/opt/no"]}
+    )
+    assert bench.run("build").error == [
+        f"error: {name} has no '/opt/no'",
+        "  at runtime.yaml:5:15",
+        "  hint: `imagekit inspect` lists what an image holds",
+    ]

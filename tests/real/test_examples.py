@@ -19,7 +19,8 @@ from imagekit.spec.expectation import Match
 from tests.support.commands import CHECKOUT, imagekit, imagekit_well
 from tests.support.docker_registry import DockerRegistry
 from tests.support.examples import ROWS, Row, World
-from tests.support.tools import missing, need
+from tests.support.packages import trees
+from tests.support.tools import missing, need, need_root
 
 pytestmark = pytest.mark.real
 
@@ -80,6 +81,24 @@ def test_an_example_is_built_pushed_and_answers(
 
     for architecture in architectures(document):
         answers_from(f"{repository}:v1", architecture, document["tests"][0], folder, settings)
+
+
+def test_an_image_on_bref_has_file_for_file_what_brefs_has(
+    world: World, settings: dict[str, str], tmp_path: Path
+) -> None:
+    need_root()
+    imagekit_well("init", "php-bref", "--directory", "app", folder=tmp_path, settings=settings)
+    ROWS["php-bref"].stands_in(world)
+    ROWS["php-bref"].prepare(tmp_path / "app")
+    imagekit_well("build", "--output", "oci:../layout", folder=tmp_path / "app", settings=settings)
+    for name, files in world.bref.items():
+        root = trees.unpack(trees.layers_of(tmp_path / "layout", name), tmp_path / name)
+        laid = {str(path.relative_to(root)): path for path in (root / "opt").rglob("*") if path.is_file()}
+        laid["var/runtime/bootstrap"] = root / "var/runtime/bootstrap"
+        found = {path: (file.read_bytes(), file.stat().st_mode & 0o777) for path, file in laid.items()}
+        assert found == {path: (node.data, node.mode) for path, node in files.items()}
+        assert {"autoload.php", "bref"} <= {path.name for path in (root / "var/task/vendor").iterdir()}
+        assert not (root / "var/runtime/bootstrap.conf").exists(), "the runtime client is not there"
 
 
 def refused(folder: Path, settings: dict[str, str], tool: str) -> None:

@@ -46,6 +46,23 @@ def test_one_platform_of_a_spec(spec_of):
     assert flat.push == Push(to=("corp/app",), tags=("1.2", "v1.2"))
 
 
+def test_a_bootstrap_of_another_image_is_among_the_files(spec_of):
+    image = '{x86_64: "corp/x:{version}", arm64: "corp/a:{version}"}'
+    brought = f"bootstrap: {{image: {image}, paths: ['/opt/{{name}}', /var/runtime/bootstrap]}}\n"
+    flat = for_platform(
+        spec_of(TEXT.replace('bootstrap: {path: "build/{architecture}/{name}"}\n', brought)),
+        ARM64,
+        {"tool_arch": "aarch"},
+    )
+    assert flat.bootstrap is None
+    assert flat.files[:2] == (
+        PlatformFromImage(image="corp/a:1.2", source="/opt/app", target="/opt/app"),
+        PlatformFromImage(
+            image="corp/a:1.2", source="/var/runtime/bootstrap", target="/var/runtime/bootstrap", mode=0o755
+        ),
+    )
+
+
 def test_the_other_platform_has_what_is_only_for_it(spec_of):
     flat = for_platform(spec_of(TEXT), X86_64, {"tool_arch": "x64"})
     assert flat.base == "oci:x"

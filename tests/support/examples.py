@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support import interpreters
-from tests.support.bases import StandIn
+from tests.support.bases import Node, StandIn
 from tests.support.docker_registry import DockerRegistry
 from tests.support.linked import LOADERS, TRIPLES, found, linked, needs, system
 from tests.support.packages import amazon, site
@@ -32,10 +32,13 @@ _COMMANDS = ("cat", "grep", "mktemp", "rm", "sed", "uname")
 #: Bref's loop as its images have it, short of what needs Bref's own package.
 _BREF_LOOP = b"""#!/bin/sh
 set -e
+export PHP_INI_SCAN_DIR=/opt/bref/etc/php/conf.d:/var/task/php/conf.d
 cd /var/task
-while true; do /opt/bin/php /opt/bref/bootstrap.php; done
+while true; do /opt/bin/php /opt/bref/bootstrap.php 2>&1; done
 """
+_BREF_SETTINGS = b"extension_dir=/opt/bref/extensions\nextension=ctype.so\ndisplay_errors=1\n"
 _BREF_BOOTSTRAP = b"""<?php
+if (!function_exists('ctype_alpha')) throw new RuntimeException('the extensions are not loaded');
 require getenv('LAMBDA_TASK_ROOT') . '/vendor/autoload.php';
 Bref\\Runtime::run(getenv('BREF_RUNTIME'));
 """
@@ -85,6 +88,8 @@ class World:
     images: DockerRegistry
     folder: Path
     made: set[str] = field(default_factory=set)
+    #: What Bref's images have above their base, by architecture.
+    bref: dict[str, dict[str, Node]] = field(default_factory=dict)
 
     @property
     def mirrors(self) -> str:
@@ -199,16 +204,20 @@ def bref(world: World) -> None:
     """Bref's images, one an architecture, with the files that a working one has."""
     for name, repository in {"amd64": "bref/php-84", "arm64": "bref/arm-php-84"}.items():
         php = found(name, "usr/bin/php8.2")
-        files = {
-            "opt/bin/php": php.read_bytes(),
-            "opt/bootstrap": _BREF_LOOP,
-            "var/runtime/bootstrap": _BREF_LOOP,
+        programs = {f"opt/bin/{program}": php.read_bytes() for program in ("php", "php-fpm")}
+        loops = {"opt/bootstrap": _BREF_LOOP, "var/runtime/bootstrap": _BREF_LOOP}
+        plain = {
             "opt/bref/bootstrap.php": _BREF_BOOTSTRAP,
-            "opt/bref/etc/php/conf.d/bref.ini": b"display_errors=1\n",
+            "opt/bref/etc/php/conf.d/bref.ini": _BREF_SETTINGS,
+            "opt/bref/etc/php-fpm.conf": b"[global]\nerror_log = /dev/stderr\n",
+            "opt/bref/extensions/ctype.so": found(name, "usr/lib/php/20220829/ctype.so").read_bytes(),
             **{f"opt/lib/{library}": data for library, data in linked(name, *needs(php)).items()},
         }
-        made = StandIn.make("oci", {name: files}, architectures=(name,), on_build=False)
+        nodes = {path: Node(data, 0o755) for path, data in {**programs, **loops}.items()}
+        nodes |= {path: Node(data) for path, data in plain.items()}
+        made = StandIn.make("oci", architectures=(name,), on_build=False, also={name: nodes})
         made.push(world.images.host, f"hub/{repository}", "3")
+        world.bref[name] = nodes
 
 
 def with_bref(folder: Path) -> None:
