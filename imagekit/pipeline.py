@@ -49,6 +49,7 @@ from imagekit.store.places import Places
 from imagekit.values import dataclass
 
 if TYPE_CHECKING:
+    from imagekit.context import Context
     from imagekit.execute.image import LocalImage
 
 
@@ -147,6 +148,20 @@ def make(session: Session, work: Project, lock: Lock, tag: str, to: Sequence[Del
     with _ahead(session, work, lock, plans, gathered, to) as send:
         built = build(session, work, lock, plans, gathered, send)
     return store(session, work, built, tag)
+
+
+def context(session: Session, work: Project, lock: Lock, repositories: Sequence[str], tags: Sequence[str]) -> Context:
+    """What is built, as the context of a Dockerfile; the layout beside the spec stays as it is."""
+    from imagekit.context import Made, Maker
+
+    gathered = gather(session, work, lock, build=True)
+    plans = plan(work, lock, gathered)
+    built = build(session, work, lock, plans, gathered)
+    platforms = [
+        Made(plan=one, image=image, locked=base, base=item.inputs.base)
+        for one, image, base, item in zip(plans, built.images, built.bases, gathered, strict=True)
+    ]
+    return Maker(cache=session.cache, codec=codec(lock)).context(work.spec.name, platforms, repositories, tags)
 
 
 def gather(session: Session, work: Project, lock: Lock, *, build: bool) -> tuple[Gathered, ...]:

@@ -16,11 +16,11 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.relative_to(PACK
 RINGS = (
     {"cli", "__main__"},
     {"pipeline", "locking", "join", "doctor"},
-    {"keep"},
+    {"keep", "context"},
     {"resolve", "resolve_packages", "lockfile", "gather", "build", "ahead", "deliver", "execute"},
     {"making"},
     {"engines", "store", "emulator", "checks", "images", "look"},
-    {"containers"},
+    {"containers", "dockerfile"},
     {"plan", "facts", "sbom", "project", "news", "fan_out"},
     {"lock_changes"},
     {"lock", "lock_packages", "lock_trust"},
@@ -70,6 +70,7 @@ PURE = {
     "lock_trust",
     "lock_changes",
     "news",
+    "dockerfile",
     "plan",
     "fan_out",
     "facts",
@@ -77,8 +78,9 @@ PURE = {
 }
 IMPURE_MODULES = {"subprocess", "socket", "ssl", "urllib3", "http", "requests", "docker", "boto3", "shutil", "tempfile"}
 PRINTS = {"cli", "__main__"}
-#: Names of languages that mean something else too: how a file is opened, a shell to complete in, what imagekit runs on.
-ALSO_WORDS = {"r", "bash", "python"}
+#: Names that mean something else too: how a file is opened, a shell to complete in, what imagekit runs on, and how a
+#: Dockerfile says that there is nothing below.
+ALSO_WORDS = {"r", "bash", "python", "scratch"}
 #: Importing these costs more than a command that does not need them may take.
 #: What the transport imports at the first request, and nobody else at all.
 AT_FIRST_REQUEST = {"store.connection", "store.failures"}

@@ -97,6 +97,14 @@ def write(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
+def write_bytes(pieces: Iterable[bytes]) -> None:
+    """A stream of bytes for whoever reads stdout."""
+    sys.stdout.flush()
+    for piece in pieces:
+        sys.stdout.buffer.write(piece)
+    sys.stdout.buffer.flush()
+
+
 def write_json(document: object) -> None:
     """A document for machines, one value a line."""
     import json

@@ -6,7 +6,7 @@ A file appears under its name when it is whole: it is written beside its place a
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -73,12 +73,17 @@ def _writing(path: str, parts_of: Callable[[Bundle], tuple[Part, ...]]) -> Itera
     bundle = Bundle()
     yield bundle
     parts = parts_of(bundle)
+    write(path, stream(parts), sum(part.descriptor.size for part in parts))
+
+
+def write(path: str, pieces: Iterable[bytes], size: int) -> None:
+    """Put a stream of about `size` bytes at an absolute path, whole or not at all; raises Missing."""
     folder = os.path.dirname(path)
-    with atomic.room_for(path, folder, sum(part.descriptor.size for part in parts)):
-        _write(path, folder, parts)
+    with atomic.room_for(path, folder, size):
+        _write(path, folder, pieces)
 
 
-def _write(path: str, folder: str, parts: tuple[Part, ...]) -> None:
+def _write(path: str, folder: str, pieces: Iterable[bytes]) -> None:
     try:
         file, unfinished = atomic.create(folder, 0o666)
     except OSError as error:
@@ -89,7 +94,7 @@ def _write(path: str, folder: str, parts: tuple[Part, ...]) -> None:
         ) from error
     try:
         try:
-            for piece in stream(parts):
+            for piece in pieces:
                 atomic.write_all(file, piece)
         finally:
             os.close(file)
