@@ -208,7 +208,7 @@ def opened(
     mine = group.opened() + group.counting()
     if found.program:
         mine.append(os.open(found.program, os.O_RDONLY | os.O_CLOEXEC))
-    plan = {**plan, "is_grouped": bool(group.folder), "is_counted": bool(group.crowd)}
+    plan = {**plan, "is_grouped": bool(group.folder), "is_counted": bool(group.crowd), "most": _most(group)}
     network = Network.NONE if plan["is_alone"] else Network.HOST
     try:
         stage = warden.stage(plan, [*descriptors, *mine])
@@ -262,6 +262,12 @@ def plan_of(image: RootFilesystem, confines: Confines, found: Interpreter) -> wi
         "limits": limits,
         "interpreter": found.rule,
     }
+
+
+def _most(group: Group) -> int:
+    """How many processes and threads there may be, where somebody has to look; 0 where the kernel binds them."""
+    is_bound = group.counts or (os.geteuid() != 0 and kernel() >= _COUNTS_APART)
+    return 0 if is_bound else rules.PROCESSES
 
 
 def _refused(error: OSError) -> Missing:

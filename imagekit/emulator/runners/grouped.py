@@ -36,6 +36,11 @@ class Group:
     text: str = _BY_SAMPLES
     crowd: str = ""
 
+    @property
+    def counts(self) -> bool:
+        """Whether it bounds how many processes there are."""
+        return bool(self.crowd) or bool(self.folder and os.path.exists(f"{self.folder}/pids.max"))
+
     def opened(self) -> list[int]:
         """What a stage needs of it; the caller closes them. Raises OSError."""
         return [os.open(f"{self.folder}/{name}", flags | os.O_CLOEXEC) for name, flags in _FILES if self.folder]

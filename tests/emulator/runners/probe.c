@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -81,6 +82,33 @@ static int chains(int width, int apart) {
   for (;;) pause();
 }
 
+/* A bomb of at most so many processes that never rest, each with KiB of its own. */
+static int bomb(int most, int kib) {
+  _Atomic int *made = mmap(0, sizeof *made, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  say("bomb ", getpid());
+  while ((*made)++ < most && fork() >= 0)
+    ;
+  memset(mmap(0, (size_t)kib << 10, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 1, (size_t)kib << 10);
+  for (;;)
+    ;
+}
+
+static void *sleeping(void *nothing) {
+  for (;;) pause();
+  return nothing;
+}
+
+static int threads(int most) {
+  pthread_attr_t small;
+  pthread_t one;
+  pthread_attr_init(&small);
+  pthread_attr_setstacksize(&small, 65536);
+  for (int made = 0; made < most && !pthread_create(&one, &small, sleeping, 0); made++)
+    ;
+  sleeping(0);
+  return 0;
+}
+
 static int count(void) {
   int found = 0;
   DIR *folder = opendir("/proc");
@@ -150,6 +178,8 @@ int main(int argc, char **argv, char **environment) {
   if (!strcmp(what, "forks")) return forks(atoi(word));
   if (!strcmp(what, "daemon")) return daemons();
   if (!strcmp(what, "chains")) return chains(atoi(word), !strcmp(argv[3], "apart"));
+  if (!strcmp(what, "bomb")) return bomb(atoi(word), atoi(argv[3]));
+  if (!strcmp(what, "threads")) return threads(atoi(word));
   if (!strcmp(what, "processes")) return count();
   if (!strcmp(what, "connect")) return dial(atoi(word));
   if (!strcmp(what, "serve")) return serve(atoi(word));

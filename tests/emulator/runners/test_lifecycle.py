@@ -139,6 +139,15 @@ def test_more_memory_than_there_may_be_ends_everything(open_sandbox):
     assert "ms" in sandbox.sandbox.keeps_memory
 
 
+def test_a_crowd_ends_that_uses_too_much_together(open_sandbox):
+    """Each has little, and none of them rests: whoever looks at them gets no more time than each of them."""
+    sandbox = open_sandbox(memory=128)
+    other, crowd = sandbox.start("wait"), sandbox.start("bomb", "900", "300")
+    assert crowd.process.wait(60) == -signal.SIGKILL
+    assert other.process.wait(60) == -signal.SIGKILL
+    assert eventually(lambda: sandbox.says("processes") == "2", 60)
+
+
 def test_the_peak_of_the_memory_is_what_was_used(open_sandbox):
     sandbox = open_sandbox(memory=256)
     assert sandbox.start("eat", "60").process.wait(20) == 0

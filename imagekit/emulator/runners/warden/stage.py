@@ -1,7 +1,7 @@
 """A sandbox's stage: one process that is in the sandbox's namespaces, but not among the processes that it sees there.
 
-It starts processes, waits for them, keeps their memory below the limit, and opens sockets in their network. When
-imagekit goes away, however it ends, so does the stage, and with it everything inside.
+It starts processes, waits for them, keeps their memory and their number below the limits, and opens sockets in their
+network. When imagekit goes away, however it ends, so does the stage, and with it everything inside.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import select
 
 from imagekit.emulator.runners.warden import child, emulation, places, wire
+from imagekit.emulator.runners.warden.crowd import is_crowd
 from imagekit.emulator.runners.warden.memory import Meter
 
 TYPE_CHECKING = False  # importing `typing` would cost a start more than all else here
@@ -22,6 +23,8 @@ else:
 
 #: Milliseconds between two looks at the memory while something runs.
 _LOOK: Final = 20
+#: Seconds that whoever asks for the peak waits for a last look.
+_PATIENCE: Final = 0.5
 _RUNTIME_API: Final = 9001
 _LOOPBACK: Final = "127.0.0.1"
 
@@ -53,6 +56,7 @@ class _Stage:
         self._inside: dict[int, int] = {}
         self._watched: dict[int, tuple[int, int]] = {}
         self._limit: int = plan["memory"]
+        self._most: int = plan["most"]
         self._limits: dict[str, int] = plan["limits"]
         self._temporary = f"/{plan['tmp']}"
         interpreter = descriptors.pop() if plan["interpreter"] else -1
@@ -78,8 +82,12 @@ class _Stage:
                     self._ended(descriptor)
                 elif not self._asked():
                     return
-            if self._inside and self._meter.measure() > self._limit:
+            if self._inside and self._is_too_much():
                 self._kill_all()
+
+    def _is_too_much(self) -> bool:
+        """Processes and threads, where nothing else binds them, or memory."""
+        return (self._most > 0 and is_crowd(self._most)) or self._meter.measure() > self._limit
 
     def end(self) -> None:
         """Everything inside is dead after this, as far as the first process is this stage's own."""
@@ -91,6 +99,7 @@ class _Stage:
             self._ended(watch)
         if self._first:
             os.waitpid(self._first, 0)
+        self._meter.close()
 
     def _asked(self) -> bool:
         message, descriptors = wire.receive(self._end)
@@ -130,7 +139,7 @@ class _Stage:
 
     def _do_peak(self, message: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
         if self._inside:
-            self._meter.measure()
+            self._meter.measure(_PATIENCE)
         return {"peak": self._meter.peak}, []
 
     def _do_temporary(self, message: dict[str, Any], descriptors: list[int]) -> tuple[dict[str, Any], list[int]]:
@@ -164,6 +173,7 @@ class _Stage:
             child.kill_tree(0, ())
         except OSError:
             return  # nothing can be forked where the first process is dead, and nothing else lives
+        self._meter.forget()
 
 
 def _kill_group(leader: int) -> None:
