@@ -18,7 +18,7 @@ def missing(what: str) -> NoReturn:
 
 
 def elsewhere(what: str) -> NoReturn:
-    """Skip the test, in CI too, where the machine's kernel is another one than it is about: nothing can be installed."""
+    """Skip the test, in CI too: this machine's kernel is not what it is about, and nothing can be installed."""
     pytest.skip(what)
 
 
