@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
-from imagekit import parallel
+from imagekit import openers, parallel
 from imagekit.errors import Bug
 from imagekit.facts import layout_from_bytes
 from imagekit.gather.inputs import Gathered
@@ -16,7 +16,8 @@ from imagekit.gather.placed import At
 from imagekit.oci import canonical, media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
-from imagekit.oci.ports import Cache, Writer
+from imagekit.oci.layer_artifact import LayerArtifact
+from imagekit.oci.ports import Cache, Opener, Writer
 from imagekit.plan.assemble import Layer
 from imagekit.plan.layers import packages_of
 from imagekit.plan.parts import ArchivePart, EmbeddedPart, FilesPart, ImagePart, PackagesPart, Part
@@ -25,6 +26,7 @@ from imagekit.progress import Progress, Task
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rootfs.gzip import Codec, LayerBlob
+from imagekit.shared_layers import Found, SharedLayers
 from imagekit.values import dataclass
 
 if TYPE_CHECKING:
@@ -60,7 +62,7 @@ class Builder:
     """What building asks: a codec, a cache, the archives' place on disk, the items of other images' files.
 
     `made` is told of each layer that was not in the cache, once it is. `names` are those in layers of packages, which a
-    cache may lose or never keep.
+    cache may lose or never keep. `shared` are registries that may have a layer already; `found` are those that did.
     """
 
     codec: Codec
@@ -72,6 +74,8 @@ class Builder:
     packages: Callable[[Packages], Difference]
     made: Callable[[Descriptor], None]
     names: dict[Digest, bytes] = field(default_factory=dict)
+    shared: SharedLayers | None = None
+    found: dict[Digest, Found] = field(default_factory=dict)
 
     def layers(self, plans: Sequence[Plan], gathered: Sequence[Gathered]) -> Mapping[Digest, Layer]:
         """Every layer of these plans by its key; one that several platforms share is made once."""
@@ -82,6 +86,7 @@ class Builder:
                 one = _Wanted(plan=layer, gathered=inputs, architecture=plan.architecture, below=below)
                 wanted.setdefault(layer.key, one)
         made = {key: kept for key in wanted if (kept := cached(self.cache, key))}
+        made |= self._shared(key for key in wanted if key not in made)
         missing = {key: item for key, item in wanted.items() if key not in made}
         # What lies above packages needs their names, which are kept beside the layer and may be lost by themselves.
         for item in tuple(missing.values()):
@@ -93,11 +98,49 @@ class Builder:
                 made |= dict(zip(some, self._make_all(list(some.values())), strict=True))
         return made
 
+    def share(self, layers: Mapping[Digest, Layer]) -> None:
+        """Keep these layers where other machines look for them."""
+        if self.shared is None or not self.shared.sinks:
+            return
+        found = {one.artifact.layer.digest: one.source for one in self.found.values()}
+
+        def opened(blob: Descriptor) -> Opener:
+            path = self.cache.blob(blob.digest)
+            return openers.of_file(path) if path else lambda: found[blob.digest].blob(blob)
+
+        self.shared.keep([self._artifact(*item) for item in layers.items()], opened)
+
+    def _artifact(self, key: Digest, layer: Layer) -> tuple[LayerArtifact, bytes]:
+        """A layer as it is shared, with the names in it where packages are."""
+        names = self.names[key] if self._has_names(key) else b""
+        artifact = LayerArtifact(
+            key=key,
+            codec=self.codec.name,
+            layer=layer.descriptor,
+            diff_id=layer.diff_id,
+            names=LayerArtifact.names_of(names) if names else None,
+        )
+        return artifact, names
+
     def _has_names(self, key: Digest) -> bool:
         """Whether the names in a layer of packages are known; those of the cache are taken out of it."""
-        if key not in self.names and (record := self.cache.record(_NAMES, str(key))):
+        record = None if key in self.names else self.cache.record(_NAMES, str(key))
+        if record is None and key in self.found:
+            record = self.found[key].names()
+        if record:
             self.names[key] = record
         return key in self.names
+
+    def _shared(self, keys: Iterable[Digest]) -> dict[Digest, Layer]:
+        """The layers that other machines made."""
+        if self.shared:
+            self.found.update(self.shared.find(keys, self.codec.name))
+        for one in self.found.values():
+            with self.progress.task(f"layer {one.artifact.key.short}") as task:
+                task.say(f"in {one.origin}")
+        return {
+            key: Layer(descriptor=one.artifact.layer, diff_id=one.artifact.diff_id) for key, one in self.found.items()
+        }
 
     def _make_all(self, wanted: Sequence[_Wanted]) -> tuple[Layer, ...]:
         from concurrent.futures import ThreadPoolExecutor

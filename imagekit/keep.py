@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
+from imagekit import openers
 from imagekit.deliver import Parcel
 from imagekit.errors import Bug, InvalidFile, WrongDigest
 from imagekit.lock import LockedImage
@@ -28,17 +30,19 @@ from imagekit.values import dataclass
 
 #: The folder beside a spec that holds what imagekit makes; it ignores itself.
 FOLDER: Final = ".imagekit"
-#: Bytes of a blob that are read at once.
-_PIECE: Final = 256 * 1024
 _AGAIN: Final = "run `imagekit build`, which makes what is missing"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Built:
-    """One build: the images in the order of their architectures, each with its locked base."""
+    """One build: the images in the order of their architectures, each with its locked base.
+
+    `origins` are the repositories of layers that are in no cache here.
+    """
 
     images: tuple[Image, ...]
     bases: tuple[LockedImage | None, ...]
+    origins: Mapping[Digest, str] = field(default_factory=dict)
 
     @property
     def manifests(self) -> tuple[Document, ...]:
@@ -61,7 +65,7 @@ def keep(built: Built, folder: Path, cache: Cache, tag: str) -> None:
     ignore(folder.parent)
     with writing_sparse(folder) as sink:
         for image, base in zip(built.images, built.bases, strict=True):
-            _keep_image(image, base, sink, cache)
+            _keep_image(image, base, built.origins, sink, cache)
         for document in built.manifests:
             sink.put_document(document, "" if built.index else tag)
         if built.index:
@@ -78,15 +82,19 @@ def ignore(folder: Path) -> None:
         atomic.write(str(folder / ".gitignore"), b"*\n")
 
 
-def _keep_image(image: Image, base: LockedImage | None, sink: LayoutSink, cache: Cache) -> None:
+def _keep_image(
+    image: Image, base: LockedImage | None, origins: Mapping[Digest, str], sink: LayoutSink, cache: Cache
+) -> None:
     config = image.manifest.config
-    sink.put(config, lambda: _bytes(image.config_bytes))
+    sink.put(config, openers.of_bytes(image.config_bytes))
     for layer in image.manifest.layers:
         path = cache.blob(layer.digest)
         if sink.has(layer):
             continue
         if path is not None:
             sink.link(layer, path)
+        elif layer.digest in origins:
+            sink.mount(layer, origins[layer.digest])
         elif base is None or not sink.mount(layer, origin_of(base)):
             raise Bug(f"the layer {layer.digest} is neither in the cache nor in the base")
 
@@ -124,7 +132,7 @@ def opener(cache: Cache, bases: Parcel) -> Callable[[Descriptor], Opener]:
 
     def opened(blob: Descriptor) -> Opener:
         path = cache.blob(blob.digest)
-        return bases.open(blob) if path is None else lambda: _pieces(path)
+        return bases.open(blob) if path is None else openers.of_file(path)
 
     return opened
 
@@ -207,14 +215,3 @@ class _Contents:
 def _mountable(origin: str) -> tuple[str, ...]:
     """The repository that blobs of this origin can be mounted from; none for a local one."""
     return () if not origin or origin.startswith((LAYOUT, ARCHIVE)) else (origin.partition("@")[0],)
-
-
-@contextmanager
-def _pieces(path: str) -> Iterator[Iterator[bytes]]:
-    with open(path, "rb") as file:
-        yield iter(lambda: file.read(_PIECE), b"")
-
-
-@contextmanager
-def _bytes(data: bytes) -> Iterator[Iterator[bytes]]:
-    yield iter((data,))

@@ -51,6 +51,7 @@ from imagekit.values import dataclass
 if TYPE_CHECKING:
     from imagekit.context import Context
     from imagekit.execute.image import LocalImage
+    from imagekit.shared_layers import SharedLayers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +59,7 @@ class Session:
     """What one run works with.
 
     `folder` is the current one, `roots` where root file systems are unpacked, `now` gives seconds since 1970, `machine`
-    is uname's, `workers` the threads to use.
+    is uname's, `workers` the threads to use. `shared` are registries with layers that other machines made.
     """
 
     folder: str
@@ -70,6 +71,7 @@ class Session:
     machine: str
     workers: int
     roots: str = ""
+    shared: SharedLayers | None = None
 
     @property
     def today(self) -> date:
@@ -212,14 +214,17 @@ def build(
             workers=session.workers,
         ).install,
         made=made,
+        shared=session.shared,
     )
     done = builder.layers(plans, gathered)
+    builder.share(done)
     return Built(
         images=tuple(
             image(one, inputs.inputs.base, [done[layer.key] for layer in one.layers])
             for one, inputs in zip(plans, gathered, strict=True)
         ),
         bases=tuple(lock.at(one.architecture).base for one in plans),
+        origins={one.artifact.layer.digest: one.origin for one in builder.found.values()},
     )
 
 

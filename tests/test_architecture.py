@@ -18,6 +18,8 @@ RINGS = (
     {"pipeline", "locking", "join", "doctor"},
     {"keep", "context"},
     {"resolve", "resolve_packages", "lockfile", "gather", "build", "ahead", "deliver", "execute"},
+    {"shared_layers"},
+    {"openers"},
     {"making"},
     {"engines", "store", "emulator", "checks", "images", "look"},
     {"containers", "dockerfile"},

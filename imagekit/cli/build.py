@@ -30,6 +30,7 @@ from imagekit.lockfile import Use
 @option("--load", is_flag=True, help="Load the image into the Docker engine; one platform only.")
 @options.lock_use
 @options.compression
+@options.shared_cache
 @options.overrides
 @options.labels
 @options.strict
@@ -50,6 +51,8 @@ def build(
     load: bool,
     use: Use,
     compression: str | None,
+    cache_from: Sequence[str],
+    cache_to: Sequence[str],
     overrides: Sequence[str],
     labels: Mapping[str, str],
     strict: bool,
@@ -68,6 +71,7 @@ def build(
     wanted = Wanted(
         tags=tags, pushes=push, destinations=destinations, creates=create, by_digest=by_digest,
         architectures=architectures, outputs=outputs, loads=load, use=use, compression=compression,
-        overrides=overrides, labels=labels, strict=strict, only=only, as_json=as_json,
+        cache_from=cache_from, cache_to=cache_to, overrides=overrides, labels=labels, strict=strict, only=only,
+        as_json=as_json,
     )  # fmt: skip
     run(session, specs, wanted)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 
 from imagekit import pipeline
 from imagekit.architecture import Architecture
@@ -31,6 +31,8 @@ class Wanted:
     loads: bool = False
     use: Use = Use.RENEW
     compression: str | None = None
+    cache_from: Sequence[str] = ()
+    cache_to: Sequence[str] = ()
     overrides: Sequence[str] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     strict: bool = False
@@ -63,6 +65,7 @@ def run(session: Session, specs: Sequence[str], wanted: Wanted) -> None:
 
 def _image(session: Session, opened: pipeline.Session, spec: str, wanted: Wanted) -> References:
     """Everything for one spec; what is wrong with the command line is told before anything is built."""
+    opened = replace(opened, shared=work.shared_layers(opened, wanted.cache_from, wanted.cache_to))
     loaded = work.load(session, opened, spec, wanted.overrides, wanted.architectures, strict=wanted.strict)
     loaded = loaded.labelled(wanted.labels)
     tags = work.tags_of(loaded, wanted.tags)

@@ -95,6 +95,14 @@ def labels(function: _Function) -> _Function:
     return option("--label", "labels", metavar="KEY=VALUE", multiple=True, callback=_pairs, help=text)(function)
 
 
+def shared_cache(function: _Function) -> _Function:
+    """`--cache-from` and `--cache-to`, given as `cache_from` and `cache_to`: repositories."""
+    found = "Take layers that other machines have made from this repository."
+    kept = "Keep layers in this repository, for other machines."
+    source = option("--cache-from", metavar="REPOSITORY", multiple=True, help=found)
+    return source(option("--cache-to", metavar="REPOSITORY", multiple=True, help=kept)(function))
+
+
 def compression(function: _Function) -> _Function:
     """`--compression`, given as `compression`: `default`, `fast`, or None where the lock decides."""
     text = "How hard layers are compressed; another one is another digest. As the lock says when left out."

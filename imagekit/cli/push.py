@@ -22,6 +22,7 @@ from imagekit.lockfile import Use
 @options.platform
 @options.lock_use
 @options.compression
+@options.shared_cache
 @options.overrides
 @options.labels
 @options.only_printed
@@ -39,6 +40,8 @@ def push(
     architectures: Sequence[Architecture],
     use: Use,
     compression: str | None,
+    cache_from: Sequence[str],
+    cache_to: Sequence[str],
     overrides: Sequence[str],
     labels: Mapping[str, str],
     only: str | None,
@@ -50,14 +53,17 @@ def push(
     """
     from imagekit.cli.image import Wanted, run
 
-    if no_build and (architectures or compression or overrides or labels or use is not Use.RENEW):
+    if no_build and (
+        architectures or compression or cache_from or cache_to or overrides or labels or use is not Use.RENEW
+    ):
         raise UsageError(
             "--no-build pushes what the last build left, which no other option can change",
             hint="leave --no-build out: a build of what did not change takes no time",
         )
     wanted = Wanted(
         builds=not no_build, pushes=True, tags=tags, destinations=destinations, creates=create, by_digest=by_digest,
-        architectures=architectures, use=use, compression=compression, overrides=overrides, labels=labels, only=only,
+        architectures=architectures, use=use, compression=compression, cache_from=cache_from,
+        cache_to=cache_to, overrides=overrides, labels=labels, only=only,
         as_json=as_json,
     )  # fmt: skip
     run(session, specs, wanted)

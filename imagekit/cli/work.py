@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from imagekit import pipeline
 from imagekit.architecture import Architecture
@@ -17,6 +17,9 @@ from imagekit.findings import Finding
 from imagekit.oci.reference import Reference
 from imagekit.project import Project
 from imagekit.store.places import Places
+
+if TYPE_CHECKING:
+    from imagekit.shared_layers import SharedLayers
 
 #: The tag where neither the command line nor the spec names one.
 _TAG: Final = "latest"
@@ -103,6 +106,26 @@ def repositories(session: Session, work: Project, named: Sequence[str]) -> tuple
         if reference.tag or reference.digest:
             raise UsageError(f"--to {name}: more than a repository", hint="tags are named with --tag")
     return found
+
+
+def shared_layers(work: pipeline.Session, cache_from: Sequence[str], cache_to: Sequence[str]) -> SharedLayers | None:
+    """The layers of other machines; None when nobody asks for them. Raises UsageError for more than a repository."""
+    if not (cache_from or cache_to) or work.places.offline:
+        return None
+    from imagekit.shared_layers import SharedLayers
+
+    for name in (*cache_from, *cache_to):
+        reference = Reference.parse(name)
+        if reference.tag or reference.digest:
+            raise UsageError(f"{name}: more than a repository", hint="a cache is named without a tag or a digest")
+    return SharedLayers(
+        sources={name: work.places.shared(name) for name in map(_full, cache_from)},
+        sinks={name: work.places.sink(name) for name in map(_full, cache_to)},
+    )
+
+
+def _full(text: str) -> str:
+    return Reference.parse(text).name
 
 
 def tags_of(work: Project, named: Sequence[str]) -> tuple[str, ...]:

@@ -57,12 +57,12 @@ class Places:
         self.hosts = hosts
         self._cache = cache
         self._folder = folder
-        self._offline = offline
+        self.offline = offline
         self._sinks: dict[str, Sink] = {}
 
     def below(self, folder: str) -> Places:
         """The same with paths relative to another folder, sharing transport and logins."""
-        other = Places(self.hosts, self._cache, folder=folder, offline=self._offline)
+        other = Places(self.hosts, self._cache, folder=folder, offline=self.offline)
         other.__dict__["access"] = self.access
         return other
 
@@ -81,8 +81,13 @@ class Places:
 
             return archive.reading(self._path(name.place)), name.selector
         reference = Reference.parse(text)
-        inner: Source = Offline(reference.name) if self._offline else Registry(reference, self.access, reads=True)
+        inner: Source = Offline(reference.name) if self.offline else Registry(reference, self.access, reads=True)
         return Cached(inner, self._cache), name.selector
+
+    def shared(self, text: str) -> tuple[Source, Sink]:
+        """A repository that is read, and asked what it has; nothing is remembered of it."""
+        registry = Registry(Reference.parse(text), self.access, reads=True)
+        return registry, registry
 
     def written(self, text: str) -> Source:
         """A repository as a push left it: the registry itself, never its mirror, and nothing remembered."""
@@ -98,7 +103,7 @@ class Places:
     @cached_property
     def fetch(self) -> Fetch:
         """Files by URL, kept in the cache."""
-        if self._offline:
+        if self.offline:
             return _OfflineFetch(cache=self._cache)
         return Downloads(self.access.transport, self._cache, self.access.keyring)
 
