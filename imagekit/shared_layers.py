@@ -10,9 +10,9 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
+from typing import Final
 
 from imagekit import openers, parallel
-from imagekit.deliver import WORKERS
 from imagekit.errors import RemoteFailed
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
@@ -21,6 +21,8 @@ from imagekit.oci.ports import Opener, Sink, Source
 from imagekit.store.answers import Refused, Unanswered
 from imagekit.values import dataclass
 
+#: Requests under way at once.
+_AT_ONCE: Final = 4
 logger = logging.getLogger(__name__)
 
 
@@ -54,13 +56,13 @@ class SharedLayers:
     def find(self, keys: Iterable[Digest], codec: str) -> Mapping[Digest, Found]:
         """The layers that are there, of these keys."""
         wanted = tuple(keys)
-        found = parallel.each(lambda key: self._find(key, codec), wanted, WORKERS)
+        found = parallel.each(lambda key: self._find(key, codec), wanted, _AT_ONCE)
         return {key: one for key, one in zip(wanted, found, strict=True) if one}
 
     def keep(self, layers: Sequence[tuple[LayerArtifact, bytes]], open: Callable[[Descriptor], Opener]) -> None:
         """Keep each with its names where it is not yet; `open` gives a layer's bytes."""
         everywhere = [(name, sink, one) for name, sink in self.sinks.items() for one in layers]
-        parallel.each(lambda item: self._keep(*item, open), everywhere, WORKERS)
+        parallel.each(lambda item: self._keep(*item, open), everywhere, _AT_ONCE)
 
     def _find(self, key: Digest, codec: str) -> Found | None:
         for name, (source, there) in self.sources.items():
