@@ -50,9 +50,9 @@ class LockFile:
         return Lock.from_bytes(data, self.path)
 
     def write(self, lock: Lock) -> None:
-        """Replace it; raises Missing when it cannot be written."""
+        """Replace it, where a symlink leads to; raises Missing when it cannot be written."""
         try:
-            atomic.write(self.path, lock.to_bytes())
+            atomic.write(os.path.realpath(self.path), lock.to_bytes())
         except OSError as error:
             raise Missing(
                 f"{self.path} cannot be written: {error.strerror}",

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imagekit import __version__
-from imagekit.gather import package_files
-from imagekit.lock import Lock, LockedImage, Making, PlatformRequest
+from imagekit.gather.package_files import PackageFiles
+from imagekit.lock import Lock, LockedImage, Making, PlatformRequest, Request
 from imagekit.lock_changes import check_locked
 from imagekit.lockfile import LockFile
 from imagekit.making import created, making
@@ -45,6 +45,12 @@ def lock_file(work: Project) -> LockFile:
     return LockFile.beside(work.spec.path, __version__)
 
 
+def request(session: Session, work: Project, *, everywhere: bool = False) -> Request:
+    """What a project asks for; `everywhere` also of bases that it asks nothing of. Raises as `Project.request`."""
+    files = PackageFiles(cache=session.cache, root=work.spec.root, now=session.now)
+    return work.request(files.sha256, everywhere=everywhere)
+
+
 def fresh(session: Session, work: Project, compression: str | None = None) -> Lock:
     """What a lock would hold if it were made now; nothing is written, and no package is fetched."""
     wanted = making(work, compression, lock_file(work).read())
@@ -58,13 +64,13 @@ def news(session: Session, work: Project, known: Lock, now: Lock, *, all_bases: 
     """
     from imagekit.resolve_packages import platform_news
 
-    requests = work.request(package_files.sha256, everywhere=all_bases)
+    requests = request(session, work, everywhere=all_bases)
     resolver = _packages(session, work)
     return tuple(
         item
-        for request in requests.platforms
-        if request.packages and (locked := known.platform(request.architecture))
-        for item in platform_news(resolver, request, locked, now.at(request.architecture))
+        for asked in requests.platforms
+        if asked.packages and (locked := known.platform(asked.architecture))
+        for item in platform_news(resolver, asked, locked, now.at(asked.architecture))
     )
 
 
@@ -80,14 +86,14 @@ def made(
     """A new lock. Only here SOURCE_DATE_EPOCH is read: what was locked has its time already."""
     from imagekit.resolve import Resolver
 
-    request, places = work.request(package_files.sha256), session.places.below(work.spec.root)
+    wishes, places = request(session, work), session.places.below(work.spec.root)
     time = created(session.environment, session.now())
 
     def packages(asked: PlatformRequest, base: LockedImage, known: LockedPackages | None) -> LockedPackages:
         return replace(_packages(session, work), free=tuple(free), fetches=fetches)(asked, base, known)
 
     resolver = Resolver(source=places.source, fetch=places.fetch, packages=packages)
-    return resolver.lock(request, wanted, known=known, created=time, version=__version__)
+    return resolver.lock(wishes, wanted, known=known, created=time, version=__version__)
 
 
 def _packages(session: Session, work: Project) -> PackageResolver:

@@ -19,7 +19,7 @@ from imagekit.architecture import Architecture
 from imagekit.build import Builder, cached
 from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
 from imagekit.findings import Finding
-from imagekit.gather import package_files, regular
+from imagekit.gather import regular
 from imagekit.gather.facts import FactsReader
 from imagekit.gather.gather import Surroundings, image_items
 from imagekit.gather.gather import gather as gather_all
@@ -110,7 +110,7 @@ def configs(session: Session, work: Project, lock: Lock) -> tuple[Config, ...]:
 
 def resolve(session: Session, work: Project, use: Use, compression: str | None = None, *, write: bool = True) -> Lock:
     """The lock to build from; a new one keeps what is still right of the old one, and is written beside the spec."""
-    file, request = locking.lock_file(work), work.request(package_files.sha256)
+    file, request = locking.lock_file(work), locking.request(session, work)
     known = file.read()
     wanted = making(work, compression, known)
     usable = file.usable(known, use, request, wanted)

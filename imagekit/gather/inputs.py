@@ -12,6 +12,7 @@ from imagekit.errors import BuildFailed, ImagekitError, InvalidFile
 from imagekit.findings import Place
 from imagekit.gather import dependencies, paths, runtime_client
 from imagekit.gather.dependencies import Installation
+from imagekit.gather.memory import Memory
 from imagekit.gather.packages import Known, Packages
 from imagekit.gather.runtime_client import BOOTSTRAP
 from imagekit.gather.trust import Trust
@@ -35,7 +36,6 @@ from imagekit.spec.model import FromDisk
 from imagekit.spec.platform import PlatformArchive, PlatformFromImage, PlatformProgram, PlatformSpec
 from imagekit.values import dataclass
 
-_SCANS: Final = "scan"
 _SPLITS: Final = "split"
 _PROGRAMS: Final = "program"
 #: The digest of no files at all.
@@ -268,24 +268,9 @@ class Gatherer:
     def _scan_now(self, path: str, root: str, patterns: Patterns, place: Place | None) -> Tree:
         selection = Selection(path=path, root=root, patterns=patterns, left_out=self.left_out)
         try:
-            return scan(selection, _Memory(cache=self.cache), now_ns=self.now_ns())
+            return scan(selection, Memory(cache=self.cache), now_ns=self.now_ns())
         except InvalidFile as error:
             raise InvalidFile(error.message, hint=error.hint, place=error.place or place) from error
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Memory:
-    """The cache as a scan sees it."""
-
-    cache: Cache
-
-    def get(self, key: str) -> bytes | None:
-        """What was kept."""
-        return self.cache.record(_SCANS, key)
-
-    def put(self, key: str, data: bytes) -> None:
-        """Keep it."""
-        self.cache.keep(_SCANS, key, data)
 
 
 def _target(item: FromDisk, path: str) -> str:

@@ -108,6 +108,20 @@ def test_check_writes_nothing(bench):
     assert bench.run("lock", "--check", "--upgrade").code == 2
 
 
+def test_a_lock_behind_a_symlink_is_written_where_it_leads(bench):
+    bench.spec()
+    (bench.folder / "locks").mkdir()
+    bench.lock.symlink_to("locks/own.lock")
+    bench.run("lock").ok()
+    assert bench.lock.is_symlink()
+    assert json.loads((bench.folder / "locks" / "own.lock").read_bytes())["platforms"]
+    assert bench.run("lock", "--check").ok().lines == ["runtime.lock"]
+    bench.lock.unlink()
+    bench.lock.symlink_to("runtime.lock")
+    outcome = bench.run("lock")
+    assert (outcome.code, "runtime.lock" in outcome.err) == (2, True), outcome.err
+
+
 def test_an_override_that_changes_the_request_makes_the_lock_stale(bench):
     bench.spec()
     bench.run("lock").ok()

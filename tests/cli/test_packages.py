@@ -488,6 +488,12 @@ def _spoil(bench, part, change):
         ("repomd.xml", lambda data: data[:200], 4, "repomd.xml"),
         ("repomd.xml", lambda data: data.replace(b'href="', b'href="https://evil.example/'), 4, "at another place"),
         ("repomd.xml", lambda data: data.replace(b'href="', b'href="file:///'), 4, "at another place"),
+        (
+            "repomd.xml",
+            lambda data: data.replace(b"<open-size>", b"<open-size>1"),
+            3,
+            "a list of its packages has",
+        ),
         ("primary", lambda data: data[:20] + b"\xff" + data[21:], 3, "has another checksum"),
         ("primary", lambda data: data + b"\0", 3, "more than the"),
         ("primary", lambda data: data[:-9], 3, "expected"),

@@ -26,6 +26,7 @@ def request_for(tmp_path):
         "name": "r",
         "priority": 99,
         "primary": str(tmp_path / "primary.xml"),
+        "open_size": None,
         "form": str(tmp_path / "r.solv"),
         "is_new": True,
     }
@@ -94,6 +95,16 @@ def test_a_file_that_is_cut_off_is_told(request_for, tmp_path):
     assert answer["unreadable"].startswith("r: ")
 
 
+@pytest.mark.parametrize(("more", "words"), [(-1, "has more than"), (1, "repomd.xml says")])
+def test_a_list_of_another_size_than_the_repository_says_is_told(request_for, tmp_path, more, words):
+    request = request_for()
+    primary, filelists = ((tmp_path / name).stat().st_size for name in ("primary.xml", "filelists.xml"))
+    answer = process.ask(request, lambda: {"r": (str(tmp_path / "filelists.xml"), filelists + more)})
+    assert words in answer["unreadable"]
+    request["repositories"][0]["open_size"] = primary + more
+    assert words in process.ask(request, _none)["unreadable"]
+
+
 def test_a_cached_form_gives_the_same_and_is_told_when_it_is_damaged(request_for, tmp_path):
     request = request_for(install=["two"])
     first = process.ask(request, _none)
@@ -110,7 +121,7 @@ def test_whatever_a_list_of_packages_holds_there_is_an_answer_or_an_error(reques
     (tmp_path / "primary.xml").write_bytes(_damaged(data, _whole("primary")))
     (tmp_path / "filelists.xml").write_bytes(_damaged(data, _whole("filelists")))
     try:
-        answer = process.ask(request, lambda: {"r": str(tmp_path / "filelists.xml")})
+        answer = process.ask(request, lambda: {"r": (str(tmp_path / "filelists.xml"), None)})
     except BuildFailed:  # libsolv itself gave up: it is fenced off
         assert children() <= before
         return

@@ -11,7 +11,7 @@ from typing import Any, Final
 from imagekit.decompression import Damaged, Decompressed
 from imagekit.engines.native import answers, trust
 from imagekit.engines.native.installed import Installed
-from imagekit.engines.native.repodata import Reader, Repodata
+from imagekit.engines.native.repodata import Listed, Reader, Repodata
 from imagekit.engines.native.solver import process
 from imagekit.engines.native.solver.cached import Cached
 from imagekit.engines.native.trust import Keys, Trusted
@@ -199,7 +199,7 @@ class Look:
                         "source": self.database.source,
                     },
                 },
-                lambda: {name: fetched.path for name, fetched in self._lists("filelists").items()},
+                lambda: {name: (one.path, one.open_size) for name, one in self._lists("filelists").items()},
             )
 
     def newer(self) -> tuple[tuple[str, str], ...]:
@@ -209,25 +209,25 @@ class Look:
     def advisories(self) -> Iterator[Advisory]:
         """All advisories of all repositories."""
         for item in self.repositories:
-            fetched = self.reader.record(item, "updateinfo")
-            if fetched:
+            listed = self.reader.record(item, "updateinfo")
+            if listed:
                 source = f"the advisories of {item.repository.name}"
-                with open(fetched.path, "rb") as file:
-                    yield from advisories(_unpacked(Decompressed(file).read, source), source)
+                with open(listed.path, "rb") as file:
+                    yield from advisories(_unpacked(Decompressed(file).read, listed.open_size, source), source)
 
     def endangered(self) -> tuple[str, ...]:
         """The base's packages that have an advisory for security, as NAME.ARCH."""
         fixed = (nevra for item in self.advisories() if item.is_security for nevra in item.packages)
         return tuple(sorted({f"{item.name}.{item.arch}" for item in fixed if self.installed.is_older(item)}))
 
-    def _primaries(self) -> Iterator[tuple[str, int, Fetched]]:
+    def _primaries(self) -> Iterator[tuple[str, int, Listed]]:
         """The lists of packages, with the repositories' names and priorities."""
         lists = self._lists("primary")
         for item in self.repositories:
             name = item.repository.name
             yield name, item.repository.priority, lists[name]
 
-    def _lists(self, kind: str) -> dict[str, Fetched]:
+    def _lists(self, kind: str) -> dict[str, Listed]:
         """One list of every repository that has it."""
         fetched = each(lambda item: self.reader.record(item, kind), self.repositories, self.engine.means.workers)
         return {item.repository.name: found for item, found in zip(self.repositories, fetched, strict=True) if found}
@@ -245,9 +245,15 @@ def _verify(keys: Mapping[str, Trusted], repository: PackageRepository, data: by
     certificates.verify(data, signature, f"repomd.xml of the package repository {repository.name}")
 
 
-def _unpacked(read: Callable[[int], bytes], source: str) -> Iterator[bytes]:
+def _unpacked(read: Callable[[int], bytes], open_size: int | None, source: str) -> Iterator[bytes]:
+    size = 0
     try:
         while piece := read(_PIECE):
+            size += len(piece)
+            if open_size is not None and size > open_size:
+                break
             yield piece
     except Damaged as error:
         raise RemoteFailed(f"{source} cannot be unpacked: {error}") from error
+    if open_size not in (None, size):
+        raise RemoteFailed(f"{source} has another size than repomd.xml says, {open_size:,} bytes when it is unpacked")

@@ -54,6 +54,17 @@ class Repodata:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """One of a repository's lists on this disk. `open_size` is how many bytes it has when it is unpacked, as the
+    repository says; None where it does not.
+    """
+
+    path: str
+    digest: Digest
+    open_size: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reader:
     """Reads repositories; `verify` looks at the signature of a repomd.xml where one is asked for."""
 
@@ -76,7 +87,7 @@ class Reader:
                 place=repository.place,
             ) from error
 
-    def record(self, found: Repodata, kind: str) -> Fetched | None:
+    def record(self, found: Repodata, kind: str) -> Listed | None:
         """One of its lists; None when it has none of this kind. Raises WrongChecksum, RemoteFailed."""
         record = found.repomd.record(kind)
         return self._record(found, record) if record else None
@@ -106,7 +117,7 @@ class Reader:
             raise RemoteFailed(f"{source} names no list of packages", hint="check the repository's URL")
         return found
 
-    def _record(self, found: Repodata, record: Record) -> Fetched:
+    def _record(self, found: Repodata, record: Record) -> Listed:
         url = found.href(record.href)
         if record.checksum.algorithm not in _STRONG:
             raise WrongChecksum(f"{url} is known by its {record.checksum.algorithm} alone, which anyone can forge")
@@ -118,7 +129,7 @@ class Reader:
                 content = hashlib.file_digest(file, record.checksum.algorithm).hexdigest()
             if content != record.checksum.hex:
                 raise WrongChecksum(f"{url} has another checksum: expected {record.checksum.hex}, got {content}")
-        return fetched
+        return Listed(path=fetched.path, digest=fetched.digest, open_size=record.open_size)
 
 
 def _first(urls: list[str], read: Callable[[str], _Found]) -> _Found:

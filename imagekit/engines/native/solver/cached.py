@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, Final
 
+from imagekit.engines.native.repodata import Listed
 from imagekit.oci.digest import Digest
-from imagekit.oci.ports import Cache, Fetched
+from imagekit.oci.ports import Cache
 from imagekit.values import dataclass
 
 #: A record that names a blob, by the list's digest and libsolv's version, which its form depends on.
@@ -26,7 +27,7 @@ class Cached:
     cache: Cache
 
     @contextmanager
-    def loading(self, lists: Iterable[tuple[str, int, Fetched]]) -> Iterator[list[dict[str, Any]]]:
+    def loading(self, lists: Iterable[tuple[str, int, Listed]]) -> Iterator[list[dict[str, Any]]]:
         """What the process is told of repositories (name, priority, list), while it may read and write their forms."""
         with tempfile.TemporaryDirectory(prefix="imagekit-solv-") as folder:
             items = [self._item(number, folder, *one) for number, one in enumerate(lists)]
@@ -35,14 +36,15 @@ class Cached:
                 if item["is_new"] and os.path.exists(item["form"]):
                     self._keep(item["form"], key)
 
-    def _item(self, number: int, folder: str, name: str, priority: int, fetched: Fetched) -> tuple[dict[str, Any], str]:
-        key = f"{fetched.digest} {version('solv')}"
+    def _item(self, number: int, folder: str, name: str, priority: int, listed: Listed) -> tuple[dict[str, Any], str]:
+        key = f"{listed.digest} {version('solv')}"
         kept = self.cache.record(_KIND, key)
         path = self.cache.blob(Digest.from_hex(kept.decode("ascii"))) if kept else None
         item = {
             "name": name,
             "priority": priority,
-            "primary": fetched.path,
+            "primary": listed.path,
+            "open_size": listed.open_size,
             "form": path or f"{folder}/{number}.solv",
             "is_new": path is None,
         }

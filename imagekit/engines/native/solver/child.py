@@ -1,8 +1,8 @@
 """The process that chooses: requests and answers are lines of JSON on stdin and stdout.
 
-parent   {"architecture": …, "repositories": [{"name", "priority", "primary", "form", "is_new"}], "database": …, …}
+parent   {"architecture": …, "repositories": [{"name", "priority", "primary", "open_size", …}], "database": …, …}
 child    {"need": "filelists"}                  when packages require paths that only complete file lists know
-parent   {"filelists": {NAME: PATH}}
+parent   {"filelists": {NAME: [PATH, OPEN_SIZE]}}
 child    {"install": […], "remove": {…}, "newer": […]}, or {"problems": …}, {"unknown": …}, {"unreadable": …}
 """
 
@@ -38,7 +38,7 @@ def _answer(requests: BinaryIO, answers: BinaryIO) -> dict[str, Any]:
     universe = Universe(request["architecture"])
     for item in request["repositories"]:
         if item["is_new"]:
-            convert(item["name"], item["primary"], item["form"])
+            convert(item["name"], item["primary"], item["open_size"], item["form"])
         universe.load(item["name"], item["priority"], item["form"])
     universe.install(header for _, header in headers(_database(request["database"])))
     universe.add_files(_files(request["files"]))
@@ -47,8 +47,8 @@ def _answer(requests: BinaryIO, answers: BinaryIO) -> dict[str, Any]:
     lacks_files = any(text.startswith("/") for text in asked.unknown)
     if lacks_files or asking.lacks_files(universe, asked.jobs, paths, weak=request["weak"]):
         _send(answers, {"need": "filelists"})
-        for name, path in json.loads(requests.readline())["filelists"].items():
-            universe.extend(name, path)
+        for name, (path, open_size) in json.loads(requests.readline())["filelists"].items():
+            universe.extend(name, path, open_size)
         universe.settle()
         asked = asking.asked(universe, request)
     foreign = universe.foreign()

@@ -23,8 +23,9 @@ _GRACE: Final = 10.0
 _MAX_ANSWER: Final = 64 << 20
 
 
-def ask(request: Mapping[str, Any], filelists: Callable[[], Mapping[str, str]]) -> Mapping[str, Any]:
-    """The answer to a request; `filelists` gives the paths of complete file lists when they are needed.
+def ask(request: Mapping[str, Any], filelists: Callable[[], Mapping[str, tuple[str, int | None]]]) -> Mapping[str, Any]:
+    """The answer to a request; `filelists` gives the paths of complete file lists, and their unpacked sizes,
+    when they are needed.
 
     Raises BuildFailed when the process ends without an answer: libsolv is a C library, and may crash.
     """

@@ -59,11 +59,11 @@ class Universe:
         with open(form, "rb") as file:
             _check(self.pool, repository.add_solv(_xfile("", file)), name)
 
-    def extend(self, name: str, filelists: str) -> None:
+    def extend(self, name: str, filelists: str, open_size: int | None) -> None:
         """All files of a repository's packages."""
         repository = self._repositories[name]
         flags = repository.REPO_LOCALPOOL | repository.REPO_EXTEND_SOLVABLES
-        with _document(filelists, name) as file:
+        with _document(filelists, name, open_size) as file:
             _check(self.pool, repository.add_rpmmd(_xfile("filelists.xml", file), "FL", flags), name)
 
     def install(self, headers: Iterable[Header]) -> None:
@@ -130,7 +130,7 @@ class Universe:
         return found.Rel(relation, self.pool.Dep(evr)) if flags & _SENSES and evr else found
 
 
-def convert(name: str, primary: str, form: str) -> None:
+def convert(name: str, primary: str, open_size: int | None, form: str) -> None:
     """Write a repository's primary.xml in libsolv's own form, which is read thirty times faster.
 
     Packages are only ever loaded from it: it has their dependencies in another order than the document, and a choice
@@ -139,7 +139,7 @@ def convert(name: str, primary: str, form: str) -> None:
     pool = solv.Pool()
     pool.setdisttype(pool.DISTTYPE_RPM)
     repository = pool.add_repo(name)
-    with _document(primary, name) as file:
+    with _document(primary, name, open_size) as file:
         _check(pool, repository.add_rpmmd(_xfile("primary.xml", file), None), name)
     repository.internalize()
     with open(form, "wb") as file:
@@ -158,17 +158,22 @@ def _xfile(name: str, file: Any, mode: str = "r") -> Any:
 
 
 @contextmanager
-def _document(path: str, name: str) -> Iterator[Any]:
-    """An uncompressed document as a file that is nowhere but here."""
+def _document(path: str, name: str, open_size: int | None) -> Iterator[Any]:
+    """An uncompressed document as a file that is nowhere but here; it has the size that the repository says, if any."""
+    most = _MAX_DOCUMENT if open_size is None else min(open_size, _MAX_DOCUMENT)
     with open(path, "rb") as raw, tempfile.TemporaryFile() as file:
         stream, size = Decompressed(raw), 0
         try:
             while piece := stream.read(_PIECE):
                 size += len(piece)
-                if size > _MAX_DOCUMENT:
-                    raise Unreadable(f"{name}: a list of its packages has more than {_MAX_DOCUMENT:,} bytes")
+                if size > most:
+                    raise Unreadable(f"{name}: a list of its packages has more than {most:,} bytes when it is unpacked")
                 file.write(piece)
         except Damaged as error:
             raise Unreadable(f"{name}: a list of its packages cannot be unpacked: {error}") from error
+        if open_size not in (None, size):
+            raise Unreadable(
+                f"{name}: a list of its packages has {size:,} bytes when it is unpacked, repomd.xml says {open_size:,}"
+            )
         file.flush()
         yield file
