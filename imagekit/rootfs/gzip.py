@@ -2,6 +2,9 @@
 
 Blocks of exactly 1 MiB are deflated each in one call, primed with the 32 KiB before it, and joined into one gzip
 member (RFC 1952). So neither the number of threads nor the sizes of the pieces written can change a byte.
+
+A content of 1 MiB or more begins a block of its own, which sees nothing before it. So its blocks are the same wherever
+it stands, and a second time they are copied instead of being deflated: layers have no hard links, packages have.
 """
 
 from __future__ import annotations
@@ -10,11 +13,13 @@ import hashlib
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Self
 
 from zlib_ng import __version__ as zlib_ng_version
 from zlib_ng import zlib_ng
 
+from imagekit.errors import Bug
 from imagekit.oci.digest import Digest
 from imagekit.values import dataclass
 
@@ -47,7 +52,7 @@ class Codec:
         """All that the bytes depend on, as it stands in the lock."""
         return f"gzip/zlib-ng-{zlib_ng_version}/level-{self.level}/block-1MiB"
 
-    def deflate(self, block: bytes, window: bytes, *, last: bool) -> bytes:
+    def deflate(self, block: bytes | memoryview, window: bytes, *, last: bool) -> bytes:
         """One block as raw deflate that can follow others."""
         compressor = zlib_ng.compressobj(self.level, zlib_ng.DEFLATED, -15, zdict=window)
         body = compressor.compress(block)
@@ -64,8 +69,16 @@ class LayerBlob:
     tar_size: int
 
 
+class _Block(NamedTuple):
+    """A block on its way: its bytes, what gives them deflated (None: what came before it is the same), its name."""
+
+    buffer: bytearray
+    deflated: Callable[[], bytes] | None
+    name: tuple[str, int] | None
+
+
 class LayerWriter:
-    """Takes a tar in pieces of any size and writes the blob to `sink` in order.
+    """Takes a tar in pieces of any size and writes the blob to `sink` in order, which is read where a content returns.
 
     `pool` deflates blocks beside the caller's thread; without one it is done in that thread. It may be shared by
     many writers, but must not run what calls `write` itself: that would wait for its own turn.
@@ -75,9 +88,15 @@ class LayerWriter:
         self._sink = sink
         self._codec = codec
         self._pool = pool
-        self._buffer = bytearray()
+        self._buffer = bytearray(BLOCK)
+        self._filled = 0
+        self._spare: list[bytearray] = []
         self._window = b""
-        self._waiting: deque[Callable[[], bytes]] = deque()
+        self._waiting: deque[_Block] = deque()
+        #: What the next blocks are part of: the name of a content, how many blocks it fills, how many there were.
+        self._content, self._full, self._number = "", 0, 0
+        #: Where blocks of contents that have a name are in the sink, and how long; not yet known of those that wait.
+        self._places: dict[tuple[str, int], tuple[int, int]] = {}
         self._tar_hash = hashlib.sha256()
         self._blob_hash = hashlib.sha256()
         self._crc = 0
@@ -87,23 +106,32 @@ class LayerWriter:
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """The next piece of the tar."""
-        # The last block is finished differently, so a full one waits until there is more.
-        if len(self._buffer) + len(data) <= BLOCK:
-            self._buffer += data
-            return
         rest = memoryview(data)
-        while rest:
-            if len(self._buffer) == BLOCK:
-                self._submit(last=False)
-            room = BLOCK - len(self._buffer)
-            self._buffer += rest[:room]
+        while True:
+            room = BLOCK - self._filled
+            piece = rest[:room]
+            end = self._filled + len(piece)
+            self._buffer[self._filled : end] = piece
+            self._filled = end
+            if len(rest) <= room:  # the last block is finished differently, so a full one waits until there is more
+                return
+            self._submit()
             rest = rest[room:]
+
+    def begin(self, size: int, name: str) -> None:
+        """Say that a content of so many bytes follows; contents with one name are the same, one without is its own."""
+        if size < BLOCK:
+            return
+        if self._filled:
+            self._submit()
+        self._window = b""
+        self._content, self._full, self._number = name, size // BLOCK, 0
 
     def close(self) -> LayerBlob:
         """Finish the blob; `sink` stays open."""
         self._submit(last=True)
         while self._waiting:
-            self._put(self._waiting.popleft()())
+            self._take()
         self._put(struct.pack("<LL", self._crc, self._tar_size & 0xFFFFFFFF))
         return LayerBlob(
             digest=Digest(self._blob_hash.hexdigest()),
@@ -112,19 +140,56 @@ class LayerWriter:
             tar_size=self._tar_size,
         )
 
-    def _submit(self, *, last: bool) -> None:
-        block = bytes(self._buffer)
-        self._buffer.clear()
-        window, self._window = self._window, block[-_WINDOW:]
-        if self._pool is None:
-            self._waiting.append(lambda: self._codec.deflate(block, window, last=last))
-        else:
-            self._waiting.append(self._pool.submit(self._codec.deflate, block, window, last=last).result)
+    def _submit(self, *, last: bool = False) -> None:
+        buffer, block = self._buffer, memoryview(self._buffer)[: self._filled]
+        window, self._window = self._window, bytes(block[-_WINDOW:])
+        name = None if last else self._name()
+        deflated = None if name in self._places else self._deflated(block, window, last=last)
+        if name:
+            self._places.setdefault(name, (0, 0))
+        self._waiting.append(_Block(buffer, deflated, name))
         self._tar_hash.update(block)
         self._crc = zlib_ng.crc32(block, self._crc)
         self._tar_size += len(block)
         while len(self._waiting) > (_IN_FLIGHT if self._pool else 0):
-            self._put(self._waiting.popleft()())
+            self._take()
+        self._buffer, self._filled = self._spare.pop() if self._spare else bytearray(BLOCK), 0
+
+    def _deflated(self, block: memoryview, window: bytes, *, last: bool) -> Callable[[], bytes]:
+        """What gives a block deflated: now, or when another thread is done with it."""
+        if self._pool is None:
+            return partial(self._codec.deflate, block, window, last=last)
+        return self._pool.submit(self._codec.deflate, block, window, last=last).result
+
+    def _name(self) -> tuple[str, int] | None:
+        """What the next block is called, which a content with a name fills; None for any other."""
+        if not self._content or self._number == self._full:
+            return None
+        self._number += 1
+        return self._content, self._number
+
+    def _take(self) -> None:
+        """Write the block that waits longest."""
+        block = self._waiting.popleft()
+        if block.deflated:
+            data = block.deflated()
+            if block.name:
+                self._places[block.name] = self._sink.tell(), len(data)
+        else:
+            assert block.name
+            data = self._again(*self._places[block.name])
+        self._put(data)
+        self._spare.append(block.buffer)
+
+    def _again(self, place: int, size: int) -> bytes:
+        """What was written before."""
+        end = self._sink.tell()
+        self._sink.seek(place)
+        data = self._sink.read(size)
+        self._sink.seek(end)
+        if len(data) != size:
+            raise Bug(f"of {size:,} bytes of a layer that were written {len(data):,} can be read")
+        return data
 
     def _put(self, data: bytes) -> None:
         self._blob_hash.update(data)

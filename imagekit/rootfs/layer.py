@@ -15,14 +15,14 @@ from imagekit.errors import BuildFailed
 from imagekit.readable import Readable
 from imagekit.rootfs.base_layout import BaseLayout, Directory
 from imagekit.rootfs.entry import WHITEOUT, Content, Entry, Item, Kind, checked, problem_of, shown
-from imagekit.rootfs.gzip import Codec, LayerBlob, LayerWriter
+from imagekit.rootfs.gzip import BLOCK, Codec, LayerBlob, LayerWriter
 from imagekit.rootfs.tar import END, header, padding
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 #: Counts up when the same entries would give other bytes; stands in the lock.
-LAYER_FORMAT: Final = 1
+LAYER_FORMAT: Final = 2
 _PIECE: Final = 1 << 20
 #: Directories that paths imply without an entry of their own: a hostile archive could imply two thousand a file.
 _MAX_IMPLIED: Final = 100_000
@@ -154,19 +154,12 @@ class _LayerTar:
         blocks = header(_placed(entry, path))
         digest = ""
         if entry.kind is Kind.FILE:
-            digest = self._copied(entry, content, blocks)
+            # What a package says of its contents was judged where they are read.
+            is_judged = self._own_directories and entry.digest is not None
+            digest = _copy(entry, content, blocks, self._writer, is_judged=is_judged)
         else:
             self._writer.write(blocks)
         self._seen[path] = _identity(entry, digest)
-
-    def _copied(self, entry: Entry, content: Content, blocks: bytes) -> str:
-        """Write a file; the digest of its content. What a package says of its content is judged where it is read."""
-        if self._own_directories and entry.digest and isinstance(content, bytes):
-            if len(content) != entry.size:
-                raise _changed(entry)
-            self._writer.write(blocks + content + padding(entry.size))
-            return entry.digest.hex
-        return _copy(entry, content, blocks, self._writer)
 
     def _again(self, path: str, entry: Entry, content: Content) -> None:
         """A path that is there already: nothing to write, but it must be the same."""
@@ -195,33 +188,47 @@ def _identity(entry: Entry, digest: str) -> _Identity:
     return entry.kind, entry.mode, entry.uid, entry.gid, entry.target, digest, xattrs
 
 
-def _copy(entry: Entry, content: Content, blocks: bytes, writer: LayerWriter | None) -> str:
-    """Write header blocks, content and padding; returns the content's sha256. Without a writer it is only read."""
+def _copy(entry: Entry, content: Content, blocks: bytes, writer: LayerWriter | None, *, is_judged: bool = False) -> str:
+    """Write header blocks, content and padding; returns the content's sha256. Without a writer it is only read.
+
+    A content that `is_judged` was compared with its digest where it was read.
+    """
     data = content() if callable(content) else content or b""
-    if isinstance(data, bytes):
+    content_hash = None if is_judged else hashlib.sha256()
+    if not isinstance(data, bytes):
+        _copy_stream(entry, data, blocks, writer, content_hash)
+    else:
         if len(data) != entry.size:
             raise _changed(entry)
-        digest = hashlib.sha256(data).hexdigest()
-        if writer:
+        if content_hash:
+            content_hash.update(data)
+        if writer and entry.size < BLOCK:
             writer.write(blocks + data + padding(entry.size))
-    else:
-        digest = _copy_stream(entry, data, blocks, writer)
-    if entry.digest is not None and entry.digest.hex != digest:
+        elif writer:
+            _begin(entry, blocks, writer)
+            writer.write(data)
+            writer.write(padding(entry.size))
+    digest = content_hash.hexdigest() if content_hash else ""
+    if entry.digest is None:
+        return digest
+    if content_hash and entry.digest.hex != digest:
         raise _changed(entry)
-    return digest
+    return entry.digest.hex
 
 
-def _copy_stream(entry: Entry, stream: Readable, blocks: bytes, writer: LayerWriter | None) -> str:
-    content_hash = hashlib.sha256()
+def _copy_stream(
+    entry: Entry, stream: Readable, blocks: bytes, writer: LayerWriter | None, content_hash: hashlib._Hash | None
+) -> None:
     left = entry.size
     try:
         if writer:
-            writer.write(blocks)
+            _begin(entry, blocks, writer)
         while left:
             piece = stream.read(min(_PIECE, left))
             if not piece:
                 raise _changed(entry)
-            content_hash.update(piece)
+            if content_hash:
+                content_hash.update(piece)
             left -= len(piece)
             if writer:
                 writer.write(piece)
@@ -231,7 +238,11 @@ def _copy_stream(entry: Entry, stream: Readable, blocks: bytes, writer: LayerWri
             writer.write(padding(entry.size))
     finally:
         stream.close()
-    return content_hash.hexdigest()
+
+
+def _begin(entry: Entry, blocks: bytes, writer: LayerWriter) -> None:
+    writer.write(blocks)
+    writer.begin(entry.size, entry.digest.hex if entry.digest else "")
 
 
 def _changed(entry: Entry) -> BuildFailed:

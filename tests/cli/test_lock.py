@@ -171,7 +171,7 @@ def test_frozen_without_a_lock_or_with_half_of_one_says_so(bench):
     ("making", "words"),
     [
         ({"codec": "gzip/zlib-ng-9.9.9/level-6/block-1MiB"}, "the lock's layers are compressed by gzip/zlib-ng-9.9.9"),
-        ({"layer_format": 99}, "the lock is for layer format 99, this imagekit writes 1"),
+        ({"layer_format": 99}, "the lock is for layer format 99, this imagekit writes 2"),
         ({"generated": {"worker": "sha256:00"}}, "this imagekit would put another version of the worker"),
     ],
 )

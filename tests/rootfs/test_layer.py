@@ -183,6 +183,31 @@ def test_threads_change_no_byte(sizes):
         assert layer(*items) == layer(*items, pool=pool)
 
 
+COPIED = b"the content of a file with many names, " * 60_000
+
+
+@pytest.mark.parametrize("options", [{}, {"removed": ()}], ids=["files", "packages"])
+@pytest.mark.parametrize("as_stream", [False, True], ids=["bytes", "stream"])
+def test_copies_of_one_content_are_the_same_bytes_whether_that_is_known_or_not(options, as_stream):
+    def items(digest: Digest | None) -> list[Item]:
+        found = [file(f"usr/bin/{name}", COPIED, digest=digest) for name in "abc"]
+        return [(entry, (lambda: Stream(COPIED)) if as_stream else data) for entry, data in found]
+
+    known = layer(*items(Digest.of(COPIED)), **options)
+    assert known == layer(*items(None), **options)
+    with tarfile.open(fileobj=io.BytesIO(known), mode="r:gz") as tar:
+        assert [tar.extractfile(name).read() == COPIED for name in ("usr/bin/a", "usr/bin/b", "usr/bin/c")] == [
+            True
+        ] * 3
+
+
+def test_a_copy_that_is_none_is_refused():
+    changed = COPIED[:-1] + b"?"
+    wrong = Entry(path="usr/bin/b", size=len(COPIED), digest=Digest.of(COPIED)), changed
+    with pytest.raises(BuildFailed, match="changed while it was read"):
+        layer(file("usr/bin/a", COPIED, digest=Digest.of(COPIED)), wrong)
+
+
 def test_a_tiny_layers_digests_are_pinned():
     """Another digest here is another LAYER_FORMAT."""
     sink = io.BytesIO()
@@ -194,7 +219,7 @@ def test_a_tiny_layers_digests_are_pinned():
         file("usr/bin/ping", b"\x7fELF", mode=0o755, xattrs={"security.capability": b"\1\0\0\2"}),
     ]
     blob = write_layer(items, sink, Codec.named("default"), layout=LAYOUT)
-    assert LAYER_FORMAT == 1
+    assert LAYER_FORMAT == 2
     assert blob.diff_id.hex == "6d05b2a121e6ab7b1e080adbf0114bb755bd60acae13cf3721333e875e6c148c"
     assert blob.digest.hex == "0936ef96438cb53c309440bf7b81d496e46bf51a049a51e3407df25c90bc8bab"
     assert blob.digest == Digest.of(sink.getvalue())
