@@ -8,6 +8,7 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
 from imagekit import openers, parallel
+from imagekit.checks import glibc
 from imagekit.errors import Bug
 from imagekit.facts import layout_from_bytes
 from imagekit.gather.inputs import Gathered
@@ -19,13 +20,14 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.layer_artifact import LayerArtifact
 from imagekit.oci.ports import Cache, Opener, Writer
 from imagekit.plan.assemble import Layer
-from imagekit.plan.layers import packages_of
+from imagekit.plan.layers import PACKAGES, packages_of
 from imagekit.plan.parts import ArchivePart, EmbeddedPart, FilesPart, ImagePart, PackagesPart, Part
 from imagekit.plan.plan import LayerPlan, Plan
 from imagekit.progress import Progress, Task
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rootfs.gzip import Codec, LayerBlob
+from imagekit.rootfs.watched import Watch
 from imagekit.shared_layers import Found, SharedLayers
 from imagekit.values import dataclass
 
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 _LAYERS: Final = "layer"
 _NAMES: Final = "layer-names"
+_GLIBC: Final = "layer-glibc"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,6 +100,14 @@ class Builder:
             if some:
                 made |= dict(zip(some, self._make_all(list(some.values())), strict=True))
         return made
+
+    def judged(self, plan: Plan) -> tuple[tuple[Sequence[Part], bytes], ...]:
+        """What was seen of each layer's files when it was made, but for what the system's own packages bring."""
+        return tuple(
+            (layer.parts, self.cache.record(_GLIBC, str(layer.key)) or b"")
+            for layer in plan.layers
+            if layer.name != PACKAGES
+        )
 
     def share(self, layers: Mapping[Digest, Layer]) -> None:
         """Keep these layers where other machines look for them."""
@@ -168,7 +179,11 @@ class Builder:
         plan, gathered = wanted.plan, wanted.gathered
         items = (item for part in _each(plan.parts, making.at) for item in self._items(part, gathered))
         layout = BaseLayout() if plan.is_lowest else self._layout(wanted)
-        return write_layer(_counted(items, making.task), writer.file, self.codec, layout=layout, pool=making.pool)
+        watch = Watch()
+        passing = watch.over(_counted(items, making.task))
+        blob = write_layer(passing, writer.file, self.codec, layout=layout, pool=making.pool)
+        self.cache.keep(_GLIBC, str(plan.key), glibc.record(watch))
+        return blob
 
     def _write_packages(self, wanted: _Wanted, writer: Writer, making: _Making) -> LayerBlob:
         """The layer of packages; the names in it are kept for the layers above."""

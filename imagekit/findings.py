@@ -38,6 +38,7 @@ CODES: dict[str, str] = {
     "IK0207": "a command that nothing brings into the image",
     "IK0208": "an interpreter that needs a newer glibc than the operating system has",
     "IK0301": "code that asks for packages which nothing names exactly",
+    "IK0401": "a program or library that needs a newer glibc than the operating system has",
     "IK0450": "bytes that are not those of their digest",
     "IK0451": "a size that is not the one in the descriptor",
     "IK0452": "a layer that does not unpack to its diff ID",

@@ -12,6 +12,7 @@ from typing import Final
 from imagekit import openers
 from imagekit.deliver import Parcel
 from imagekit.errors import Bug, InvalidFile, WrongDigest
+from imagekit.findings import Finding
 from imagekit.lock import LockedImage
 from imagekit.oci import media
 from imagekit.oci.descriptor import Descriptor
@@ -37,12 +38,13 @@ _AGAIN: Final = "run `imagekit build`, which makes what is missing"
 class Built:
     """One build: the images in the order of their architectures, each with its locked base.
 
-    `origins` are the repositories of layers that are in no cache here.
+    `origins` are the repositories of layers that are in no cache here, `warnings` what is to be said of the images.
     """
 
     images: tuple[Image, ...]
     bases: tuple[LockedImage | None, ...]
     origins: Mapping[Digest, str] = field(default_factory=dict)
+    warnings: tuple[Finding, ...] = ()
 
     @property
     def manifests(self) -> tuple[Document, ...]:

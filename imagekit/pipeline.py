@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from imagekit import locking
 from imagekit.architecture import Architecture
 from imagekit.build import Builder, cached
+from imagekit.checks import glibc
 from imagekit.deliver import Delivery, Parcel, checked_tag, deliver
-from imagekit.findings import Finding
+from imagekit.errors import FindingsError
+from imagekit.findings import Finding, errors
 from imagekit.gather import regular
 from imagekit.gather.facts import FactsReader
 from imagekit.gather.gather import Surroundings, image_items
@@ -140,15 +142,24 @@ def doubts(session: Session, work: Project, lock: Lock) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys((*skipped, *unsigned, *released, *skew(work.spec, lock))))
 
 
-def make(session: Session, work: Project, lock: Lock, tag: str, to: Sequence[Delivery] = ()) -> Path:
+def make(
+    session: Session,
+    work: Project,
+    lock: Lock,
+    tag: str,
+    to: Sequence[Delivery] = (),
+    warn: Callable[[Sequence[Finding]], None] = lambda _: None,
+) -> Path:
     """The line from a lock to the images beside the spec, under a tag; returns the folder of the layout.
 
-    `to` is where they are delivered next: what does not depend on the build is sent there meanwhile.
+    `to` is where they are delivered next: what does not depend on the build is sent there meanwhile. `warn` is told of
+    what there is to be warned of in the images.
     """
     gathered = gather(session, work, lock, build=True)
     plans = plan(work, lock, gathered)
     with _ahead(session, work, lock, plans, gathered, to) as send:
         built = build(session, work, lock, plans, gathered, send)
+    warn(built.warnings)
     return store(session, work, built, tag)
 
 
@@ -225,13 +236,36 @@ def build(
         ),
         bases=tuple(lock.at(one.architecture).base for one in plans),
         origins={one.artifact.layer.digest: one.origin for one in builder.found.values()},
+        warnings=_judged(work, plans, builder),
     )
+
+
+def _judged(work: Project, plans: Sequence[Plan], builder: Builder) -> tuple[Finding, ...]:
+    """What is to be warned of in finished layers; raises FindingsError for what cannot start.
+
+    Of a base of the spec's own only the name of its system is known: there nothing is certain.
+    """
+    if not work.base.glibc:
+        return ()
+    platforms = [
+        glibc.Judged(
+            architecture=spec.architecture.name,
+            machine=spec.architecture.rpm,
+            started="" if spec.base else spec.started,
+            layers=builder.judged(one),
+        )
+        for spec, one in zip(work.platforms, plans, strict=True)
+    ]
+    found = glibc.findings(platforms, work.base.title, work.base.glibc)
+    if errors(found):
+        raise FindingsError(found)
+    return found
 
 
 def local(session: Session, work: Project, use: Use, warn: Callable[[Sequence[Finding]], None]) -> LocalImage:
     """The image of a project's only platform, ready to run here; the layout beside the spec stays as it is.
 
-    `warn` is told of what there is to be warned of in its packages.
+    `warn` is told of what there is to be warned of in its packages and in the image.
     """
     from imagekit.execute.image import LocalImage
 
@@ -239,6 +273,7 @@ def local(session: Session, work: Project, use: Use, warn: Callable[[Sequence[Fi
     warn(doubts(session, work, lock))
     gathered = gather(session, work, lock, build=True)
     built = build(session, work, lock, plan(work, lock, gathered), gathered)
+    warn(built.warnings)
     (image,), (spec,) = built.images, work.platforms
     bases = [(item.inputs.base, base) for item, base in zip(gathered, built.bases, strict=True)]
     return LocalImage(

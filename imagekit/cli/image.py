@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
+from functools import partial
 
 from imagekit import pipeline
 from imagekit.architecture import Architecture
@@ -82,7 +83,7 @@ def _image(session: Session, opened: pipeline.Session, spec: str, wanted: Wanted
     if wanted.builds:
         lock = pipeline.resolve(opened, loaded, wanted.use, wanted.compression)
         work.warn(session, pipeline.doubts(opened, loaded, lock), strict=wanted.strict)
-        pipeline.make(opened, loaded, lock, tags[0], to)
+        pipeline.make(opened, loaded, lock, tags[0], to, partial(work.warn, session, strict=wanted.strict))
     with pipeline.contents(opened, loaded) as parcel:
         for output in wanted.outputs:
             deliveries.write(opened, parcel, output, loaded.spec.name, tags)

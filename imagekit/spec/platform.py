@@ -7,7 +7,7 @@ from dataclasses import field
 
 from imagekit.architecture import Architecture
 from imagekit.findings import Place
-from imagekit.spec.bootstrap import Client
+from imagekit.spec.bootstrap import STARTED, Client
 from imagekit.spec.expectation import Expectation
 from imagekit.spec.model import FromDisk, Kind, Push, Step
 from imagekit.spec.packages import Packages
@@ -75,3 +75,9 @@ class PlatformSpec:
     tests: tuple[Expectation, ...] = ()
     default_build: bool = False
     packages: Packages = field(default_factory=Packages)
+
+    @property
+    def started(self) -> str:
+        """The path of the image's program that starts, behind the runtime client where that is in front of it."""
+        command = self.bootstrap.command if isinstance(self.bootstrap, Client) else ()
+        return command[0] if command else STARTED

@@ -163,8 +163,13 @@ def perl(world: World) -> None:
 def python(world: World) -> None:
     """A Python that can stand anywhere: Debian's, in the layout of python-build-standalone."""
     for name, machine in _MACHINES.items():
+        # Debian's needs a newer glibc than Amazon Linux has, and nothing that does is started.
+        script = world.folder / "python3"
+        script.write_text('#!/bin/sh\nexec "$0-itself" "$@"\n')
+        script.chmod(0o755)
         parts = {
-            "python/bin/python3": found(name, "usr/bin/python3.11"),
+            "python/bin/python3": script,
+            "python/bin/python3-itself": found(name, "usr/bin/python3.11"),
             "python/lib/python3.11": found(name, "usr/lib/python3.11"),
         }
         build = f"cpython-3.14.7+20260929-{machine}-unknown-linux-gnu-install_only_stripped.tar.gz"

@@ -1,0 +1,1 @@
+"""What a finished image is judged by: one small module a check."""
