@@ -40,21 +40,23 @@ class Worker:
     """The language's process behind the runtime client: its command in the image, and the files that imagekit brings.
 
     `files` are names in the language's folder; `channel` is how the client is connected to it; `header_block` is what
-    the length of header lines for it is a multiple of, in bytes; `environment` is what the process sees unless the
-    image says otherwise.
+    the length of header lines for it is a multiple of, in bytes; `events` says whether it takes any bytes or text only;
+    `environment` is what the process sees unless the image says otherwise.
     """
 
     command: tuple[str, ...]
     files: Mapping[str, Path] = field(default_factory=dict)
     channel: str = "pipes"
     header_block: str = ""
+    events: str = "bytes"
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Mapping[str, str]:
         """The lines of `bootstrap.conf` that say how the client talks to it (docs/runtime-client.md)."""
         block = {"header_block": self.header_block} if self.header_block else {}
-        return {"channel": self.channel, **block}
+        text = {"events": self.events} if self.events != "bytes" else {}
+        return {"channel": self.channel, **block, **text}
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any], folder: Path) -> Self:
@@ -64,6 +66,7 @@ class Worker:
             files={name: folder / name for name in document.get("files", ())},
             channel=document.get("channel", "pipes"),
             header_block=document.get("header_block", ""),
+            events=document.get("events", "bytes"),
             environment=dict(document.get("environment", {})),
         )
 

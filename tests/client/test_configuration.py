@@ -27,6 +27,7 @@ _CAT = f"mode=per_event\nargument={need('cat')}\n"
         pytest.param("mode=worker\nargument=/bin/cat\ndeadline_margin=\n", 3, id="empty margin"),
         pytest.param("mode=worker\nargument=/bin/cat\nmax_workers=0\n", 3, id="no workers"),
         pytest.param("mode=worker\nargument=/bin/cat\nmax_workers=two\n", 3, id="workers in letters"),
+        pytest.param("mode=worker\nargument=/bin/cat\nevents=words\n", 3, id="unknown events"),
         pytest.param("mode=worker\nargument=/bin/cat\nheader_block=4097\n", 3, id="huge header block"),
         pytest.param("mode=worker\nargument=/bin/cat\nheader_block=-1\n", 3, id="negative header block"),
         pytest.param("mode=worker\nargument=/bin/cat\nheader_block=\n", 3, id="empty header block"),
@@ -84,7 +85,7 @@ def test_no_report_goes_to_lambda_without_a_word_in_the_log(client: Client) -> N
         pytest.param(f"# first\n\n{_CAT}\n#=\n", id="comments and empty lines"),
         pytest.param("\n".join(reversed(_CAT.splitlines())), id="another order"),
         pytest.param(
-            _CAT + "channel=pipes\nshutdown=none\ndeadline_margin=0\nmax_workers=3\nheader_block=0\n",
+            _CAT + "channel=pipes\nshutdown=none\ndeadline_margin=0\nmax_workers=3\nheader_block=0\nevents=bytes\n",
             id="defaults said",
         ),
         pytest.param(_CAT + "#" + "x" * (65_536 - len(_CAT) - 1), id="as long as it may be"),

@@ -259,7 +259,7 @@ def test_a_large_event_comes_back(start: Start, worker: Worker, letters: int) ->
 
 def test_an_event_that_is_no_json_is_an_error_and_no_more(start: Start, worker: Worker) -> None:
     client = start("cases.same")
-    for body in (b"no JSON", b"{", b'{"a": }', b"\x00", b'"\xff\xfe"', b"[" * 5000):
+    for body in (b"no JSON", b"{", b'{"a": }', b"\x00", b'"\0a\0\0"', b'"\xff\xfe"', b"[" * 5000):
         answer = client.ask(body)
         if worker.json:
             # Invalid UTF-8 within JSON is refused or replaced, as the language has it.

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.client.running import ECHO, Client, sampled
-from tests.support.runtime_api import LARGEST_ANSWER, Event
+from tests.support.runtime_api import LARGEST_ANSWER, Event, Reply
 
 _TYPE = "Lambda-Runtime-Function-Error-Type"
 _NONSENSE = [
@@ -535,3 +535,23 @@ def test_a_worker_that_does_not_read_its_event_may_still_answer_it(client: Clien
     )
     assert client.serves(b"x" * 6_000_000).body == b"42"
     assert client.serves(b"x" * 6_000_000).body == b"42"
+
+
+@pytest.mark.parametrize("chunks", [(), (1000,)], ids=["sized", "chunked"])
+@pytest.mark.parametrize("body", [b"\0", b'"\0\0\0"', b"x" * 300_000 + b"\0"], ids=["one", "several", "late"])
+def test_a_worker_of_texts_gets_no_event_with_nuls(client: Client, body: bytes, chunks: tuple[int, ...]) -> None:
+    client.script(ECHO, events="text")
+    client.serves(b"before")
+    event = Event(body=body, next=Reply(chunks=chunks), content_type="text/plain")
+    client.api.add(event)
+    report = client.api.answer(event)
+    assert (report.kind, report.header(_TYPE)) == ("error", "Runtime.UnmarshalError")
+    assert "NUL" in report.json["errorMessage"]
+    client.told(report.id, "NUL")
+    for after in (b"", b"x" * 6_000_000, "é".encode()):
+        assert client.serves(after).body == after
+
+
+def test_a_worker_that_takes_bytes_gets_nuls(client: Client) -> None:
+    client.script(ECHO, events="bytes")
+    assert client.serves(b"\0a\0").body == b"\0a\0"

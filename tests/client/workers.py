@@ -94,8 +94,8 @@ class Worker:
     @property
     def settings(self) -> dict[str, str]:
         """What `bootstrap.conf` says for it."""
-        block = self.language["worker"].get("header_block")
-        return {"channel": self.channel, **({"header_block": block} if block else {})}
+        worker = self.language["worker"]
+        return {"channel": self.channel, **{key: worker[key] for key in ("header_block", "events") if key in worker}}
 
     @property
     def environment(self) -> dict[str, str]:

@@ -44,15 +44,6 @@ def test_a_small_event_takes_no_process(drive: Drive) -> None:
     assert last - first < 200
 
 
-def test_bytes_that_no_variable_holds_are_an_error_and_do_not_hang(drive: Drive) -> None:
-    driven = drive("bash", handle("printf fine"), "app.handle")
-    driven.frame()
-    fields = (None,) * 6
-    assert driven.ask("1", b"a\0b", *fields, "text/plain").type == "BYE"
-    assert driven.frame().fields == ("1", "Runtime.UnmarshalError")
-    assert driven.process.wait(10) == 1
-
-
 def test_a_status_is_an_error_with_the_place_where_it_arose(drive: Drive) -> None:
     driven = drive("bash", handle("inner", "inner() {\n    ls /no/such/file 2>/dev/null\n}"), "app.handle")
     driven.frame()

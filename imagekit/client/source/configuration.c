@@ -40,6 +40,11 @@ static const char *set_channel(struct configuration *configuration, char *value)
     return configuration->socket || strcmp(value, "pipes") == 0 ? NULL : "channel is pipes or socket";
 }
 
+static const char *set_events(struct configuration *configuration, char *value) {
+    configuration->text = strcmp(value, "text") == 0;
+    return configuration->text || strcmp(value, "bytes") == 0 ? NULL : "events is bytes or text";
+}
+
 static const char *set_shutdown(struct configuration *configuration, char *value) {
     configuration->graceful = strcmp(value, "graceful") == 0;
     return configuration->graceful || strcmp(value, "none") == 0 ? NULL : "shutdown is graceful or none";
@@ -89,6 +94,7 @@ static const struct {
     {"mode", set_mode, false},
     {"argument", set_argument, true},
     {"channel", set_channel, false},
+    {"events", set_events, false},
     {"directory", set_directory, false},
     {"variable", set_variable, true},
     {"content_type", set_content_type, false},

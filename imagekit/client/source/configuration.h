@@ -12,6 +12,7 @@ struct configuration {
     enum mode mode;
     bool socket;   /* channel=socket */
     bool graceful; /* shutdown=graceful */
+    bool text;     /* events=text */
     const char *directory;    /* NULL: not said */
     const char *content_type; /* NULL: not said */
     unsigned max_workers;     /* 0: not said */

@@ -94,13 +94,27 @@ static void set_deadline(struct invocation *invocation, struct span text) {
         timer_set(&invocation->give_up, left > 0 ? left : 0);
 }
 
+/* A worker whose texts end at a NUL byte never sees one. */
+static bool refuse(struct invocation *invocation) {
+    static const struct span message = SPAN("the event has NUL bytes, which the language's texts cannot hold");
+    struct span body = buffer_span(&invocation->event);
+    if (body.size == 0 || memchr(body.at, '\0', body.size) == NULL)
+        return false;
+    log_line(LOG_ERROR, invocation_id(invocation), "%.*s", PRINTED(message));
+    reply_message(invocation, SPAN("Runtime.UnmarshalError"), message);
+    return true;
+}
+
 /* The event is complete, or its worker takes it as it comes. A worker that takes several events at once gets whole ones:
    one that comes slowly must not hold up the others. */
 static void give(struct invocation *invocation) {
     struct worker *worker = pool_free_worker(invocation->client);
-    bool per_event = invocation->client->configuration.mode == MODE_PER_EVENT;
-    bool whole = per_event || worker == NULL || worker->capacity > 1;
+    const struct configuration *configuration = &invocation->client->configuration;
+    bool per_event = configuration->mode == MODE_PER_EVENT;
+    bool whole = per_event || configuration->text || worker == NULL || worker->capacity > 1;
     if (!invocation->complete && (whole || !invocation->answer.head.sized))
+        return;
+    if (configuration->text && refuse(invocation))
         return;
     if (!invocation->complete)
         invocation->connection.window = READ_AHEAD;

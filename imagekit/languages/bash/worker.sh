@@ -136,18 +136,6 @@ _lambda_describe() {
     _lambda_same="${5-} ${7-} ${8-} ${9-}"
 }
 
-# An event of this length that is no JSON: it may have NULs, which no variable holds. That takes a process.
-_lambda_read() {
-    head -c "$1" <&"$_lambda_in" >&"$_lambda_writes"
-    ! IFS='' read -r -d '' -u "$_lambda_reads" _lambda_event
-}
-
-_lambda_unreadable() {
-    printf 'BYE 0\n' >&"$_lambda_out" # before the error, which makes room for another event
-    _lambda_fail ERR "$1" Runtime.UnmarshalError 'the event has NUL bytes, which a shell cannot hold'
-    exit 1 # what is left of it could be taken for frames
-}
-
 # Answers with what the handler wrote; this is what stands before the first NUL in it.
 _lambda_answer_bytes() {
     local size left
@@ -262,17 +250,9 @@ while :; do
     esac
     IFS=$_lambda_ifs
 
-    # `read -N` leaves NULs out and waits for as many other bytes: for the last one no longer than two seconds.
-    if [[ ${10:--} != - && ${10} != *json* ]]; then
-        _lambda_read "$2" || _lambda_unreadable "$3"
-    elif (($2 > 1)); then
-        IFS='' read -r -N "$(($2 - 1))" -u "$_lambda_in" _lambda_event || break
-        IFS='' read -r -t 2 -N 1 -u "$_lambda_in" _lambda_text || _lambda_unreadable "$3"
-        _lambda_event+=$_lambda_text
-    else
-        _lambda_event=''
-        (($2 == 0)) || IFS='' read -r -t 2 -N 1 -u "$_lambda_in" _lambda_event || _lambda_unreadable "$3"
-    fi
+    # `read -N` leaves NULs out and waits for as many other bytes: the client gives no event that has some.
+    _lambda_event=''
+    [[ $2 == 0 ]] || IFS='' read -r -N "$2" -u "$_lambda_in" _lambda_event || break
 
     if [[ $1 == INVOKE ]]; then
         _lambda_id=$3
