@@ -11,9 +11,11 @@ from imagekit import openers, parallel
 from imagekit.checks import glibc
 from imagekit.errors import Bug
 from imagekit.facts import layout_from_bytes
+from imagekit.findings import Finding
 from imagekit.gather.inputs import Gathered
 from imagekit.gather.packages import Packages
 from imagekit.gather.placed import At
+from imagekit.gather.said import Said, Saying, together
 from imagekit.oci import canonical, media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 _LAYERS: Final = "layer"
 _NAMES: Final = "layer-names"
 _GLIBC: Final = "layer-glibc"
+_SAID: Final = "layer-said"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,7 +77,7 @@ class Builder:
     progress: Progress
     archive: Callable[[ArchivePart], str]
     image: Callable[[ImagePart], Iterator[Item]]
-    packages: Callable[[Packages], Difference]
+    packages: Callable[[Packages, Saying], Difference]
     made: Callable[[Descriptor], None]
     names: dict[Digest, bytes] = field(default_factory=dict)
     shared: SharedLayers | None = None
@@ -108,6 +111,17 @@ class Builder:
             for layer in plan.layers
             if layer.name != PACKAGES
         )
+
+    def doubts(self, plans: Sequence[Plan], gathered: Sequence[Gathered]) -> tuple[Finding, ...]:
+        """What is to be warned of in the layers of packages, whenever and wherever they were made."""
+        layers = [(packages_of(plan.layers), one.packages) for plan, one in zip(plans, gathered, strict=True)]
+        return together([(self._said(layer.key), one.part.place) for layer, one in layers if layer and one])
+
+    def _said(self, key: Digest) -> Said:
+        record = self.cache.record(_SAID, str(key))
+        if record is None and key in self.names:
+            return Said.from_record(canonical.to_bytes(json.loads(self.names[key]).get("said", [])))
+        return Said.from_record(record or b"[]")
 
     def share(self, layers: Mapping[Digest, Layer]) -> None:
         """Keep these layers where other machines look for them."""
@@ -192,12 +206,14 @@ class Builder:
         if wanted.gathered.packages is None:
             raise Bug("packages are built into a layer that nobody locked")
         making.at.place = wanted.gathered.packages.part.place
-        made = self.packages(wanted.gathered.packages)
+        saying = Saying()
+        made = self.packages(wanted.gathered.packages, saying)
         items, removed = _counted(made.items(), making.task), made.removed()
         blob = write_layer(items, writer.file, self.codec, layout=made.layout, pool=making.pool, removed=removed)
-        names = _names_record(BaseLayout().plus(made.entries()), removed)
+        names = _names_record(BaseLayout().plus(made.entries()), removed, saying.said)
         self.names[wanted.plan.key] = names
         self.cache.keep(_NAMES, str(wanted.plan.key), names)
+        self.cache.keep(_SAID, str(wanted.plan.key), saying.said.record)
         return blob
 
     def _layout(self, wanted: _Wanted) -> BaseLayout:
@@ -246,8 +262,9 @@ def _record(layer: Layer) -> bytes:
     return canonical.to_bytes(document)
 
 
-def _names_record(names: BaseLayout, removed: Sequence[str]) -> bytes:
-    return canonical.to_bytes({"names": json.loads(names.record), "removed": list(removed)})
+def _names_record(names: BaseLayout, removed: Sequence[str], said: Said) -> bytes:
+    document = {"names": json.loads(names.record), "removed": list(removed), "said": said.lines}
+    return canonical.to_bytes(document)
 
 
 def _counted(items: Iterator[Item], task: Task) -> Iterator[Item]:

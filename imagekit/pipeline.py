@@ -56,6 +56,10 @@ if TYPE_CHECKING:
     from imagekit.shared_layers import SharedLayers
 
 
+#: Shows warnings, or stops at them.
+Warn = Callable[[Sequence[Finding]], None]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Session:
     """What one run works with.
@@ -142,18 +146,11 @@ def doubts(session: Session, work: Project, lock: Lock) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys((*skipped, *unsigned, *released, *skew(work.spec, lock))))
 
 
-def make(
-    session: Session,
-    work: Project,
-    lock: Lock,
-    tag: str,
-    to: Sequence[Delivery] = (),
-    warn: Callable[[Sequence[Finding]], None] = lambda _: None,
-) -> Path:
+def make(session: Session, work: Project, lock: Lock, tag: str, to: Sequence[Delivery], warn: Warn) -> Path:
     """The line from a lock to the images beside the spec, under a tag; returns the folder of the layout.
 
-    `to` is where they are delivered next: what does not depend on the build is sent there meanwhile. `warn` is told of
-    what there is to be warned of in the images.
+    `to` is where they are delivered next: what does not depend on the build is sent there meanwhile. `warn` is told
+    what is to be warned of before anything is kept.
     """
     gathered = gather(session, work, lock, build=True)
     plans = plan(work, lock, gathered)
@@ -163,13 +160,16 @@ def make(
     return store(session, work, built, tag)
 
 
-def context(session: Session, work: Project, lock: Lock, repositories: Sequence[str], tags: Sequence[str]) -> Context:
+def context(
+    session: Session, work: Project, lock: Lock, repositories: Sequence[str], tags: Sequence[str], warn: Warn
+) -> Context:
     """What is built, as the context of a Dockerfile; the layout beside the spec stays as it is."""
     from imagekit.context import Made, Maker
 
     gathered = gather(session, work, lock, build=True)
     plans = plan(work, lock, gathered)
     built = build(session, work, lock, plans, gathered)
+    warn(built.warnings)
     platforms = [
         Made(plan=one, image=image, locked=base, base=item.inputs.base)
         for one, image, base, item in zip(plans, built.images, built.bases, gathered, strict=True)
@@ -236,7 +236,7 @@ def build(
         ),
         bases=tuple(lock.at(one.architecture).base for one in plans),
         origins={one.artifact.layer.digest: one.origin for one in builder.found.values()},
-        warnings=_judged(work, plans, builder),
+        warnings=(*builder.doubts(plans, gathered), *_judged(work, plans, builder)),
     )
 
 
@@ -262,7 +262,7 @@ def _judged(work: Project, plans: Sequence[Plan], builder: Builder) -> tuple[Fin
     return found
 
 
-def local(session: Session, work: Project, use: Use, warn: Callable[[Sequence[Finding]], None]) -> LocalImage:
+def local(session: Session, work: Project, use: Use, warn: Warn) -> LocalImage:
     """The image of a project's only platform, ready to run here; the layout beside the spec stays as it is.
 
     `warn` is told of what there is to be warned of in its packages and in the image.

@@ -82,8 +82,9 @@ def _image(session: Session, opened: pipeline.Session, spec: str, wanted: Wanted
     to = pipeline.deliveries(opened, repositories, pushed)
     if wanted.builds:
         lock = pipeline.resolve(opened, loaded, wanted.use, wanted.compression)
-        work.warn(session, pipeline.doubts(opened, loaded, lock), strict=wanted.strict)
-        pipeline.make(opened, loaded, lock, tags[0], to, partial(work.warn, session, strict=wanted.strict))
+        warn = partial(work.warn, session, strict=wanted.strict)
+        warn(pipeline.doubts(opened, loaded, lock))
+        pipeline.make(opened, loaded, lock, tags[0], to, warn)
     with pipeline.contents(opened, loaded) as parcel:
         for output in wanted.outputs:
             deliveries.write(opened, parcel, output, loaded.spec.name, tags)

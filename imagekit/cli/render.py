@@ -7,6 +7,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -108,7 +109,9 @@ def _contexts(
         for platform in loaded.platforms:
             if base := lock.at(platform.architecture.name).base:
                 check_base(base.reference)
-        yield pipeline.context(opened, loaded, lock, repositories, work.tags_of(loaded, tags))
+        yield pipeline.context(
+            opened, loaded, lock, repositories, work.tags_of(loaded, tags), partial(work.warn, session)
+        )
 
 
 def _hand_over(session: Session, context: Context, output: str | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Protocol
 
+from imagekit.engines.codes import LEFT_OUT
 from imagekit.facts import Facts
 from imagekit.lock_packages import LockedPackage, LockedPackages
 from imagekit.oci.ports import Cache, Fetch
@@ -20,6 +21,13 @@ from imagekit.values import dataclass
 
 #: Regular files of the base by place, with mode, owner and content; those that are not there are left out.
 Reader = Callable[[Collection[str]], Mapping[str, tuple[Entry, bytes]]]
+
+
+class Warn(Protocol):
+    """Is told what the user should know of packages."""
+
+    def __call__(self, text: str, code: str = LEFT_OUT, /) -> None:
+        """One sentence, and the code of its finding."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +62,7 @@ class Change:
     removed: frozenset[str]
     installed: Mapping[int, Header]
     shelf: Shelf
-    warn: Callable[[str], None]
+    warn: Warn
     workers: int
     slim: bool = False
     read: Reader

@@ -27,7 +27,7 @@ from imagekit.spec.syntax import is_url
 from imagekit.values import dataclass
 
 if TYPE_CHECKING:
-    from imagekit.engines.ports import Difference
+    from imagekit.engines.ports import Difference, Warn
     from imagekit.rpm.signature import Certificates
 
 
@@ -89,7 +89,7 @@ class Installer:
     fetch: Fetch
     workers: int
 
-    def install(self, packages: Packages) -> Difference:
+    def install(self, packages: Packages, warn: Warn) -> Difference:
         """The packages, ready to be written; raises as an engine does."""
         from imagekit.engines.native.database import installed
         from imagekit.engines.ports import Change, Means, Shelf
@@ -113,7 +113,7 @@ class Installer:
                     place=lambda item: self._place(item.url, item.digest, item.size, packages.root),
                     keys=self._keys(packages),
                 ),
-                warn=self.progress.say,
+                warn=warn,
                 workers=self.workers,
                 slim=packages.part.slim,
                 read=partial(reader.contents, packages.base, packages.image),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ssl
 import tarfile
+from pathlib import Path
 
 import certifi
 
 from tests.support.bases import Node, StandIn
 from tests.support.bench import PROVIDED, Bench, put
 from tests.support.packages import system
-from tests.support.packages.bench import TRUSTED, furnish
-from tests.support.packages.package import CONFIG, NOREPLACE, Item, Package
+from tests.support.packages.bench import TRUSTED, UNCHECKED, furnish
+from tests.support.packages.package import CONFIG, NOREPLACE, Item, Package, folder
 from tests.support.packages.repository import Repository
 from tests.support.packages.signing import key
 from tests.support.programs import X86_64, elf
@@ -21,6 +22,10 @@ PEM = ssl.DER_cert_to_PEM_cert(
     ssl.create_default_context(cafile=certifi.where()).get_ca_certs(binary_form=True)[0]
 ).encode()
 RPM_ARCHES = {"x86_64": "x86_64", "arm64": "aarch64"}
+
+
+def blobs_of(bench: Bench) -> list[Path]:
+    return sorted(path for path in (bench.folder.parent / "cache" / "blobs").rglob("*") if not path.suffix)
 
 
 def files(layer: dict[str, tarfile.TarInfo]) -> list[str]:
@@ -151,11 +156,12 @@ def test_a_build_that_changes_nothing_reads_no_packages(amazon: Bench):
     amazon.spec(packages=["jq"], repositories=TRUSTED)
     first = amazon.run("build").ok()
     before = len(amazon.registry.requests)
-    packages = list((amazon.folder.parent / "cache").rglob("*"))
+    # What is known of files by their times is kept only once these are some seconds old.
+    blobs = blobs_of(amazon)
     again = amazon.run("build").ok()
     assert again.out == first.out
     assert len(amazon.registry.requests) == before
-    assert list((amazon.folder.parent / "cache").rglob("*")) == packages
+    assert blobs_of(amazon) == blobs
 
 
 def test_the_build_that_writes_the_lock_makes_the_same_image_as_the_next(amazon: Bench):
@@ -181,11 +187,35 @@ def test_a_database_that_cannot_be_written_is_warned_of_and_labelled(bench: Benc
     furnish(bench, kind="berkeley")
     bench.spec(packages=["jq"], repositories=TRUSTED, architectures=["x86_64"])
     outcome = bench.run("build", "--push", "--to", bench.repository(), "--json").ok()
-    assert "RPM database /var/lib/rpm/Packages does not know them" in outcome.err
+    assert (
+        "warning[IK0304]: the packages are installed, and the image's RPM database /var/lib/rpm/Packages" in outcome.err
+    )
     picture = bench.pushed()["x86_64"]
     label = picture.config["config"]["Labels"]["dev.imagekit.packages-not-in-database"]
     assert "jq-1.7.1-49.amzn2023.x86_64" in label
     assert "var/lib/rpm/Packages" not in picture.layer(-2)
+
+
+def test_what_lambdas_user_cannot_use_is_a_warning_whenever_it_is_built(bench: Bench):
+    secret = Package("secret", files={"etc/secret.conf": Item(b"x", 0o600), "var/lib/secret": folder(0o700)})
+    furnish(bench, {"x86_64": Repository((secret,)), "aarch64": Repository(())})
+    bench.spec(packages=["secret"], repositories=UNCHECKED, architectures=["x86_64"])
+    words = "warning[IK0303]: secret-1.0-1.x86_64: Lambda's user cannot use '/etc/secret.conf'\n"
+    for _ in range(2):
+        outcome = bench.run("build").ok()
+        assert outcome.err.count(words) == 1
+        assert '"secret"' in outcome.err, "with the line of the spec"
+        assert "hint: put what the function needs of them in place with `files`" in outcome.err
+
+
+def test_a_strict_build_keeps_nothing_that_is_warned_of(amazon: Bench):
+    package = Package("secret", "1", "1", files={"etc/secret.conf": Item(b"x", 0o600)}, signed_by=key())
+    furnish(amazon, {"x86_64": Repository((package,)), "aarch64": Repository(())})
+    amazon.spec(packages=["secret"], repositories=TRUSTED, architectures=["x86_64"])
+    strict = amazon.run("build", "--strict")
+    assert (strict.code, strict.err.count("[IK0303]"), strict.out) == (1, 1, "")
+    assert not list(amazon.folder.glob(".imagekit/*/index.json"))
+    amazon.run("build").ok()
 
 
 def test_certificates_are_trusted_with_packages_and_without(amazon: Bench):

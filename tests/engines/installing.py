@@ -120,7 +120,7 @@ def install(
             removed=frozenset(removed),
             installed=installed(facts),
             shelf=Shelf(place=lambda item: str(folder / item.url), keys=lambda item: keys),
-            warn=said.append,
+            warn=lambda text, code="": said.append(text),
             read=lambda paths: {path: there[path] for path in paths if path in there},
             workers=2,
             slim=slim,

@@ -64,7 +64,7 @@ def test_files_keep_mode_owner_time_and_content(tmp_path):
     assert made.members["usr/share/thing"].mode == 0o750
     assert made.members["usr/share/thing/secret"].uid == 1
     assert made.contents["usr/share/thing/secret"] == b"x"
-    assert made.said == []
+    assert made.said == ["thing-1.0-1.x86_64: Lambda's user cannot use '/usr/share/thing'"]
 
 
 def test_directories_stand_before_what_is_in_them_with_their_own_modes(tmp_path):
@@ -434,6 +434,16 @@ ln -s /opt/own /usr/bin/own
     assert made.members["usr/bin/own"].linkname == "/opt/own"
     own = made.members["opt/own"]
     assert (own.mode, own.uid, own.gid, made.contents["opt/own"]) == (0o640, 1, 5, b"own")
+
+
+def test_what_lambdas_user_cannot_use_is_said_as_scriptlets_leave_it(tmp_path):
+    files = {f"usr/share/{name}": Item(b"x", 0o600) for name in ("a", "b", "c", "d", "e")}
+    made = install(
+        tmp_path, post("chmod 644 /usr/share/e\nchmod 700 /usr/bin/x\n", **files, **{"usr/bin/x": program(b"x")})
+    )
+    assert made.said == [
+        "scripted-1.0-1.x86_64: Lambda's user cannot use '/usr/bin/x', '/usr/share/a', '/usr/share/b' and 2 more"
+    ]
 
 
 def test_a_scriptlet_may_not_change_what_is_not_in_its_layer(tmp_path):

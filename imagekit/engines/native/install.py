@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+from imagekit.engines.codes import OUT_OF_REACH, UNKNOWN
 from imagekit.engines.native import accounts, incoming, linking, outgoing
 from imagekit.engines.native.configuration import settle
 from imagekit.engines.native.database import BESIDE, rewritten
@@ -21,7 +22,8 @@ from imagekit.engines.ports import Change
 from imagekit.errors import BuildFailed
 from imagekit.facts import DatabaseKind
 from imagekit.rootfs.base_layout import BaseLayout
-from imagekit.rootfs.entry import Entry, Item, Kind
+from imagekit.rootfs.entry import Entry, Item, Kind, shown
+from imagekit.rootfs.reach import out_of_reach
 from imagekit.rpm.database.installed import Addition
 from imagekit.rpm.files import FileKind, PackagedFile, files
 from imagekit.rpm.header import Header
@@ -31,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: Bytes of a file of a package that has a meaning to the installation itself.
 _MAX_SETTINGS: Final = 4 << 20
+#: Paths that are told of one package.
+_SHOWN: Final = 3
 
 
 class Installation:
@@ -56,6 +60,7 @@ class Installation:
         if cache is not None:
             self._generated[CACHE] = Entry(path=CACHE, size=len(cache)), cache
         self._generated |= self._trusted()
+        self._say_of_reach()
 
     @property
     def findings(self) -> Mapping[str, tuple[str, ...]]:
@@ -159,11 +164,13 @@ class Installation:
         if not self._packages and not self._leaving:
             return
         if database is None:
-            self._change.warn("the base has no RPM database; the packages are installed, and no program will list them")
+            text = "the base has no RPM database; the packages are installed, and no program will list them"
+            self._change.warn(text, UNKNOWN)
         elif database.kind is DatabaseKind.BERKELEY:
             self._change.warn(
                 f"the packages are installed, and the image's RPM database /{database.path} does not know them: it is "
-                "of a kind (Berkeley DB) that is only read"
+                "of a kind (Berkeley DB) that is only read",
+                UNKNOWN,
             )
 
     def _say_of_caches(self) -> None:
@@ -177,6 +184,19 @@ class Installation:
                 f"{', '.join(sorted(packages))}: {unmade.program} would be run, and nothing of the image is: "
                 f"{unmade.lacking}; put what it makes in place with `files` where they have to"
             )
+
+    def _say_of_reach(self) -> None:
+        """What Lambda's user cannot use stays as the packages have it."""
+        modes = self._outcome.modes
+        places = self._placement.places
+        closed = out_of_reach((path, one.kind, modes.get(path, one.file.mode)) for path, one in places.items())
+        by_package: dict[str, list[str]] = {}
+        for path in closed:
+            by_package.setdefault(places[path].package, []).append(f"/{path}")
+        for package, paths in sorted(by_package.items()):
+            more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+            shown_paths = ", ".join(map(shown, paths[:_SHOWN]))
+            self._change.warn(f"{package}: Lambda's user cannot use {shown_paths}{more}", OUT_OF_REACH)
 
     def _find_leaving(self) -> Mapping[int, Header]:
         """The packages of the base that go: those that the lock names, and those that a new one is newer than."""

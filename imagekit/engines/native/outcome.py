@@ -39,7 +39,7 @@ class Outcome:
         self.accounts = Accounts({path: facts.content(path) for path in facts.files})
         self.alternatives = Alternatives(facts.content)
         #: What packages bring with another mode or owner, and what they do not bring.
-        self._modes: dict[str, int] = {}
+        self.modes: dict[str, int] = {}
         self._owners: dict[str, SetOwner] = {}
         self._made: dict[str, MakeDirectory | MakeFile | MakeLink] = {}
         #: Places of caches that are out of date, and by program whose files only it could make, and what lacks them.
@@ -102,8 +102,8 @@ class Outcome:
 
     def adjusted(self, entry: Entry, owners: Owners) -> Entry:
         """A package's entry with the mode and owner that scriptlets give it."""
-        if entry.path in self._modes:
-            entry = replace(entry, mode=self._modes[entry.path])
+        if entry.path in self.modes:
+            entry = replace(entry, mode=self.modes[entry.path])
         if entry.path in self._owners:
             entry = owners.given(entry, self._owners[entry.path].user, self._owners[entry.path].group)
         return entry
@@ -141,7 +141,7 @@ class Outcome:
                     self._placement.ways.link(place, target)
             case SetMode(mode=mode):
                 self._check_mine(place, there, effect.path, package)
-                self._modes[place] = mode
+                self.modes[place] = mode
             case SetOwner():
                 self._check_mine(place, there, effect.path, package)
                 self._owners[place] = effect
