@@ -21,7 +21,7 @@ RINGS = (
     {"shared_layers"},
     {"openers"},
     {"making"},
-    {"engines", "store", "emulator", "checks", "images", "look"},
+    {"engines", "store", "emulator", "checks", "images", "look", "compare"},
     {"containers", "dockerfile"},
     {"plan", "facts", "sbom", "project", "news", "fan_out"},
     {"lock_changes"},

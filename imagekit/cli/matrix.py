@@ -77,11 +77,10 @@ def _for_github(session: Session, made: Mapping[str, Any], found: Sequence[Job])
     """One line, as an output has to be; in a workflow the outputs are set."""
     import shlex
 
-    from imagekit.fan_out import joined
-
     text = json.dumps(made, separators=(",", ":"))
     write(text)
-    outputs = {"matrix": text, "join": shlex.join(joined(found)), "count": str(len(found))}
+    specs = dict.fromkeys(spec for job in found for spec in job.specs)
+    outputs = {"matrix": text, "specs": shlex.join(specs), "count": str(len(found))}
     github.append_outputs(outputs, session.environment)
 
 

@@ -51,6 +51,7 @@ Ship:
 Look:
   explain  why is this package in the image?
   inspect  platforms, layers and config of an image
+  diff     what is another in a second image: config, layers, files
 
 Run:
   invoke  send one event to an image on this machine

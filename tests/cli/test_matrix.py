@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 from pathlib import Path
@@ -220,7 +221,7 @@ def test_github_gets_a_matrix_in_one_line_and_outputs(bench, tmp_path, monkeypat
     assert rows[3]["runner"] == "ubuntu-24.04-arm"
     text = (tmp_path / "output").read_text()
     assert f"\n{line}\n" in text
-    assert f"\n{ONE} {TWO}\n" in text
+    assert f"specs<<end-{hashlib.sha256(f'{ONE} {TWO}'.encode()).hexdigest()}\n{ONE} {TWO}\n" in text
     assert text.splitlines()[-2] == "4"
 
 
