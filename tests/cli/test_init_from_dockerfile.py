@@ -1,0 +1,184 @@
+"""`imagekit init --from`: a spec out of a Dockerfile; whole ones are in tests/golden/dockerfiles."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from imagekit.dockerfile.stage import quoted
+from imagekit.dockerfile.stages import Stages, State
+from imagekit.dockerfile.syntax import parse
+from imagekit.dockerfile.words import Scope, pairs
+from imagekit.errors import InvalidFile
+from tests.support.bench import Bench
+
+
+def from_text(bench: Bench, text: str, *words: str) -> tuple[dict[str, str], str]:
+    """The lines of the spec by their beginnings, and what was said."""
+    bench.write("Dockerfile", text)
+    outcome = bench.run("init", "--from", "Dockerfile", "--overwrite", *words).ok()
+    lines = (bench.folder / "runtime.yaml").read_text().splitlines()
+    return {line.split("  #")[0].strip(): line for line in lines}, outcome.err
+
+
+BASE = "FROM public.ecr.aws/lambda/provided:al2023\nCOPY bootstrap /var/runtime/\n"
+
+
+def test_each_value_says_its_line(bench: Bench) -> None:
+    bench.write("bootstrap", "#!/bin/sh\n", 0o755)
+    lines, _ = from_text(bench, f"{BASE}\nENV \\\n  A=1 \\\n\n  # between\n  B='x y'\nCMD [\"a.b\"]\n")
+    assert lines['B: "x y"'].endswith("# Dockerfile:4")
+    assert lines['handler: "a.b"'].endswith("# Dockerfile:9")
+
+
+def test_a_spec_that_is_there_stays_unless_it_is_said(bench: Bench) -> None:
+    bench.write("Dockerfile", BASE)
+    bench.write("bootstrap")
+    bench.write("runtime.yaml", "mine")
+    refused = bench.run("init", "--from", "Dockerfile")
+    assert refused.code == 2
+    assert "--overwrite" in refused.err
+    assert (bench.folder / "runtime.yaml").read_text() == "mine"
+    bench.run("init", "--from", "Dockerfile", "--overwrite").ok()
+    assert "provided" not in (bench.folder / "runtime.yaml").read_text()
+
+
+def test_a_text_of_the_dockerfile_goes_over_no_file(bench: Bench) -> None:
+    bench.write("settings.conf", "mine")
+    _, said = from_text(bench, f"{BASE}COPY <<EOF /opt/settings.conf\nits\nEOF\n")
+    assert (bench.folder / "settings.conf").read_text() == "mine"
+    assert "Dockerfile:3: the text of settings.conf" in said
+
+
+def test_the_context_is_the_folder_of_the_spec(bench: Bench) -> None:
+    bench.write("app/bootstrap", "#!/bin/sh\n", 0o755)
+    bench.write("docker/Dockerfile", BASE)
+    outcome = bench.run("init", "--from", "docker/Dockerfile", "--directory", "app").ok()
+    assert outcome.lines == ["app/runtime.yaml"]
+    assert "not in the spec" not in outcome.err
+    assert "imagekit validate app" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("RUN make install", "`make install`"),
+        ("RUN if true; then dnf install -y x; fi", "`if true"),
+        ("RUN apt-get install -y curl", "under `packages`"),
+        ("COPY missing.txt /opt/", "missing.txt is not in the folder"),
+        ("COPY --from=nowhere /x /opt/", ""),
+        ("ENV AWS_REGION=eu-west-1", "Lambda sets AWS_REGION itself"),
+        ("WORKDIR /srv", "programs start in /var/task"),
+        ('ENTRYPOINT ["node", "index.js"]', "looked for on the PATH"),
+        ("ADD https://github.com/x/y.git /src", "y.git"),
+        ("RUN yum install -y https://x.example/a-1-1.x86_64.rpm", "x86_64 in"),
+        ("LABEL a", "is no NAME=VALUE"),
+        ('ENV A="b', "no end"),
+    ],
+)
+def test_what_could_not_be_taken_over_is_said_with_its_line(bench: Bench, line: str, said: str) -> None:
+    bench.write("bootstrap", "#!/bin/sh\n", 0o755)
+    _, told = from_text(bench, f"{BASE}{line}\n")
+    assert said in told
+    assert not said or "Dockerfile:3: " in told
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("", "", "has no FROM"),
+        ("RUN true\nFROM x\n", ":1:", "before the first FROM"),
+        ("FROM x\nFORM y\n", ":2:", "'FORM' is no instruction"),
+        ("FROM x\nRUN <<EOF\ntrue\n", ":2:", "has no end"),
+        ("FROM ${NOT_SET}\n", ":1:", "is empty"),
+        ("FROM a b c\n", ":1:", "AS a name"),
+        ("# escape=x\nFROM a\n", ":1:", "neither a backslash"),
+        ("FROM x\nCOPY\n", ":2:", "says nothing"),
+        ("FROM x\nRUN \0\n", ":2:", "U+0000"),
+        ("FROM x\ue000y\n", ":1:", "U+E000"),
+        ("\n".join(["FROM x"] * 101), ":101:", "more than 100 stages"),
+        ("FROM x\n" + "RUN a\n" * 2001, ":2001:", "more than 2,000 instructions"),
+        ("FROM x\n" + "#" * (1 << 20), "", "larger than"),
+    ],
+)
+def test_a_dockerfile_that_is_none_is_refused(bench: Bench, text: str, line: str, said: str) -> None:
+    bench.write("Dockerfile", text)
+    outcome = bench.run("init", "--from", "Dockerfile")
+    assert outcome.code == 2
+    assert said in outcome.err
+    assert f"Dockerfile{line}" in outcome.err
+    assert not (bench.folder / "runtime.yaml").exists()
+
+
+def test_what_cannot_be_read_is_refused(bench: Bench) -> None:
+    assert bench.run("init", "--from", "nowhere").code == 2
+    assert bench.run("init", "--from", ".").code == 2
+    bench.write("Dockerfile", b"FROM \xff\n")
+    assert "UTF-8" in bench.run("init", "--from", "Dockerfile").err
+    assert bench.run("init", "hello", "--from", "Dockerfile").code == 2
+    assert bench.run("init", "--overwrite").code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("${A}", "one"), ("$A-$A", "one-one"), ("${B:-two}", "two"), ("${A:-two}", "one"), ("${A:+x}${B:+y}", "x"),
+        ("${B-}", ""), ("${E-x}${E:-y}", "y"), ("${B:-${A}}", "one"), (r"\$A", "$A"), ("'$A'", "$A"),
+        ('"$A b"', "one b"), (r'"\"\$"', '"$'), ("$", "$"), ("a$1", "a$1"),
+    ],
+)  # fmt: skip
+def test_variables_are_what_builders_make_of_them(text: str, value: str) -> None:
+    assert Scope(value={"A": "one", "E": ""}.get).expand(text) == value
+
+
+@pytest.mark.parametrize("text", ["${A", "${}", "${A%x}", "'", '"', "${B:?no}", "${A:-" * 30 + "x" + "}" * 30])
+def test_what_no_builder_takes_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=" "):
+        Scope(value={"A": "x"}.get if "?" in text or "%" in text else lambda _: None).expand(text)
+
+
+@given(value=st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=30))
+def test_a_rendered_value_reads_as_it_was(value: str) -> None:
+    assert pairs(f"NAME={quoted(value)}", Scope(value={"A": "never"}.get)) == [("NAME", value)]
+
+
+PIECES = st.sampled_from([
+    "FROM a AS b\n", "FROM public.ecr.aws/lambda/provided:al2023\n", "FROM b\n", "RUN ", "COPY ", "COPY --from=b ",
+    "ADD ", "ENV ", "LABEL ", "CMD ", "ENTRYPOINT ", "WORKDIR ", "ARG ", "a=b ", "dnf install -y ", "&& ", "; ", "|| ",
+    "curl -o /x https://h/y ", "| ", "$A ", "${A:-", "} ", '"', "'", "\\", "\\\n", "\n", "<<EOF\n", "EOF\n", ". ", "/ ",
+    "/var/runtime/bootstrap ", "../x ", "*.js ", '["a", "b"]\n', "[", "]", "--chmod=7 ", "#", "`", "{", "\r\n", "é ",
+    "--mount=type=bind,source=x,target=/y ", "$(uname -m) ", "tar xz -C /opt ", "chmod +x /x ", "cd /y ", "\x1b",
+])  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(pieces=st.lists(PIECES, max_size=40))
+def test_any_dockerfile_becomes_a_valid_spec_or_is_refused(pieces: list[str], bench: Bench) -> None:
+    bench.write("Dockerfile", "FROM public.ecr.aws/lambda/provided:al2023\n" + "".join(pieces))
+    outcome = bench.run("init", "--from", "Dockerfile", "--overwrite")
+    assert outcome.code in {0, 2}, outcome.err
+    if outcome.code == 0:
+        assert bench.run("validate").code == 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(data: bytes) -> None:
+    try:
+        stages = Stages.of(parse(data, "Dockerfile"))
+    except InvalidFile:
+        return
+    assert stages.all
+
+
+def test_the_state_of_a_stage_follows_its_instructions() -> None:
+    text = b'ARG V=1\nFROM x\nARG V\nENV A=$V B="$A 2"\nWORKDIR /a\nWORKDIR b/../c/\n'
+    stages = Stages.of(parse(text, "Dockerfile"))
+    state = State(stages, of_base=False)
+    for one in stages.all[0].instructions:
+        assert state.take(one)
+    assert (state.directory, state.environment) == ("/a/c", {"A": "1", "B": " 2"})
+    assert json.dumps(state.variables)

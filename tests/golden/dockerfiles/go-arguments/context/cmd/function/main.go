@@ -1,0 +1,1 @@
+cmd/function/main.go

@@ -1,0 +1,1 @@
+tests/a.php

@@ -1,0 +1,1 @@
+Sources/MyLambda/main.swift
