@@ -55,20 +55,16 @@ def show_document(images: Mapping[str, References]) -> None:
 
 
 def tell_workflow(session: Session, images: Mapping[str, References]) -> None:
-    """In a workflow, set its outputs and its summary: a lone image's references, or `images` by spec as JSON."""
+    """In a workflow, set its outputs, `images` as JSON and a lone spec's by themselves, and its summary."""
     if not github.is_on(session.environment) or not images:
         return
-    if len(images) == 1:
-        outputs = _outputs(next(iter(images.values())))
-        head: tuple[str, ...] = ("output", "reference")
-        rows: list[tuple[str, ...]] = [(key, f"`{value}`") for key, value in outputs.items()]
-    else:
-        found = {spec: _outputs(one) for spec, one in images.items()}
-        outputs = {"images": json.dumps(found, separators=(",", ":"))}
-        head = ("spec", "image", "reference")
-        rows = [(spec, key, f"`{value}`") for spec, one in found.items() for key, value in one.items()]
+    found = {spec: _outputs(one) for spec, one in images.items()}
+    outputs = {"images": json.dumps(found, separators=(",", ":"))}
+    if len(found) == 1:
+        outputs |= next(iter(found.values()))
     github.append_outputs(outputs, session.environment)
-    github.append_summary(github.table(head, rows), session.environment)
+    rows = [(spec, key, f"`{value}`") for spec, one in found.items() for key, value in one.items()]
+    github.append_summary(github.table(("spec", "image", "reference"), rows), session.environment)
 
 
 def _chosen(found: References, only: str | None) -> Sequence[str]:
