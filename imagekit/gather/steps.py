@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -14,7 +15,7 @@ from imagekit.oci import canonical
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache
 from imagekit.rootfs.tree import Tree
-from imagekit.spec.model import Step
+from imagekit.spec.model import FromDisk, Step
 from imagekit.spec.platform import PlatformProgram, PlatformSpec
 from imagekit.values import dataclass
 
@@ -87,6 +88,8 @@ class _Record:
 
     key: str
     made: Path | None
+    #: What the image takes from disk: some of it is the step's work, and all of it was there when it had run.
+    taken: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -109,7 +112,8 @@ class _Record:
             "step": dict(step.environment),
             "inputs": str(inputs),
         }
-        return cls(key=str(Digest.of(canonical.to_bytes(document))), made=output(spec))
+        taken = [os.path.join(spec.root, item.source) for item in spec.files if isinstance(item, FromDisk)]
+        return cls(key=str(Digest.of(canonical.to_bytes(document))), made=output(spec), taken=tuple(taken))
 
     def is_current(self, cache: Cache) -> bool:
         """True when the step ran with these inputs and what it made is still as it left it."""
@@ -120,10 +124,11 @@ class _Record:
         cache.keep(_KIND, self.key, self._state())
 
     def _state(self) -> bytes:
+        absent = "".join(f" without {path}" for path in self.taken if not os.path.lexists(path))
         if self.made is None or not self.made.exists():
-            return b"nothing"
+            return f"nothing{absent}".encode()
         status = self.made.stat()
-        return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}".encode()
+        return f"{status.st_size} {status.st_mtime_ns} {status.st_ino}{absent}".encode()
 
 
 def _make_room(spec: PlatformSpec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +129,23 @@ def test_a_step_that_a_later_one_goes_on_from_is_skipped_too(bench):
     assert runs(bench) == ["arm64", "arm64"]
     bench.run("build", "--platform", "arm64").ok()
     assert runs(bench) == []
+
+
+def test_a_step_whose_output_is_among_the_files_runs_when_that_is_gone(bench):
+    run = 'echo "$IMAGEKIT_ARCHITECTURE" >>runs; mkdir -p out/lib; cp a "out/$IMAGEKIT_ARCHITECTURE"; cp a out/lib/b'
+    bench.write("a", "1")
+    files = [{"source": "out/{architecture}", "target": "/opt/a"}, {"source": "out/lib", "target": "/opt/lib"}]
+    bench.spec(bootstrap={"command": ["/opt/a"]}, build={"run": run, "inputs": ["a"]}, files=files)
+    done = []
+    for gone in ("", "", "out/arm64", "", "out/lib", ""):
+        if gone == "out/lib":
+            shutil.rmtree(bench.folder / gone)
+        elif gone:
+            (bench.folder / gone).unlink()
+        bench.run("build").ok()
+        done.append((bench.folder / "runs").read_text().split() if (bench.folder / "runs").exists() else [])
+        (bench.folder / "runs").unlink(missing_ok=True)
+    assert done == [["x86_64", "arm64"], [], ["arm64"], [], ["x86_64"], []]
 
 
 def test_inputs_that_match_nothing_are_refused(bench):
