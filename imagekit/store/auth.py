@@ -42,7 +42,7 @@ class Keyring:
         now: Callable[[], float] = time.time,
     ) -> None:
         self._hosts = hosts
-        self._ecr = ecr or _from_aws
+        self._ecr = ecr or self._from_aws
         self._helper_time = helper_time
         self._now = now
         self._lock = threading.RLock()
@@ -126,6 +126,11 @@ class Keyring:
             self._aws[registry] = self._ecr(registry)
         return self._aws[registry]
 
+    def _from_aws(self, registry: str) -> Credential | None:
+        from imagekit.store.aws import ecr_credential
+
+        return ecr_credential(registry, certificates=self._hosts.certificates(registry))
+
 
 def run_helper(helper: str, server: str, environment: Mapping[str, str], seconds: float) -> Credential | None:
     """What `docker-credential-HELPER get` answers; a helper that is missing or fails is a warning, never an error."""
@@ -175,9 +180,3 @@ def _answered(name: str, server: str, output: bytes) -> Credential | None:
 def _host(authority: str) -> str:
     """The host without its port."""
     return authority.rpartition(":")[0] if re.search(r":[0-9]+$", authority) else authority
-
-
-def _from_aws(registry: str) -> Credential | None:
-    from imagekit.store.aws import ecr_credential
-
-    return ecr_credential(registry)

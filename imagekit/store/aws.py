@@ -7,13 +7,16 @@ profiles, single sign-on, a role by web identity (OIDC), the role of a container
 from __future__ import annotations
 
 import base64
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
 from imagekit.errors import Missing, RemoteFailed
 from imagekit.store.ecr import PUBLIC_REGION, EcrName, advice
+from imagekit.store.hosts import Certificates
 from imagekit.store.secret import Credential, Secret
+from imagekit.store.tls import trusted_files
 from imagekit.words import cleaned
 
 _TOKEN: Final = "ecr:GetAuthorizationToken"
@@ -34,12 +37,14 @@ _EXPIRED: Final = frozenset({
 Factory = Callable[[str, str], Any]
 
 
-def ecr_credential(registry: str, factory: Factory | None = None) -> Credential | None:
+def ecr_credential(
+    registry: str, factory: Factory | None = None, certificates: Certificates | None = None
+) -> Credential | None:
     """ECR's token for a registry, good for twelve hours, or None when boto3 is not installed.
 
     Raises Missing without AWS credentials, RemoteFailed when AWS refuses.
     """
-    make = factory or factory_for(registry)
+    make = factory or factory_for(registry, certificates)
     return None if make is None else ecr_token(registry, make)
 
 
@@ -93,14 +98,22 @@ def without_boto3(does: str) -> Missing:
     return Missing(f"boto3 is not installed, which {does}", hint=hint)
 
 
-def factory_for(registry: str) -> Factory | None:
-    """Clients for a registry's account: its FIPS and dual-stack endpoints are told by its name."""
+def factory_for(registry: str, certificates: Certificates | None = None) -> Factory | None:
+    """Clients for a registry's account: its FIPS and dual-stack endpoints are told by its name.
+
+    `certificates` are those that are trusted for the registry: a proxy that looks into its connections looks into AWS's
+    too.
+    """
     name = EcrName.parse(registry)
-    return boto3_factory(fips=bool(name and name.is_fips), dual_stack=bool(name and name.is_dual_stack))
+    authorities = trusted_files(certificates) if certificates else ()
+    return boto3_factory(
+        fips=bool(name and name.is_fips), dual_stack=bool(name and name.is_dual_stack), authorities=authorities
+    )
 
 
-def boto3_factory(*, fips: bool = False, dual_stack: bool = False) -> Factory | None:
-    """Clients of boto3, with few and short tries; None when it is not installed."""
+def boto3_factory(*, fips: bool = False, dual_stack: bool = False, authorities: tuple[str, ...] = ()) -> Factory | None:
+    """Clients of boto3, with few and short tries; None when it is not installed. `authorities` are files in PEM format
+    that are trusted instead of botocore's own."""
     try:
         import boto3
         from botocore.config import Config
@@ -111,10 +124,22 @@ def boto3_factory(*, fips: bool = False, dual_stack: bool = False) -> Factory | 
     retries = {"total_max_attempts": 3, "mode": "standard"}
     config = Config(connect_timeout=10, read_timeout=15, retries=retries, **endpoints)
 
+    bundle = _bundle(authorities) if authorities else None
+
     def make(service: str, region: str) -> Any:
-        return session.client(service, region_name=region, config=config)
+        return session.client(service, region_name=region, config=config, verify=bundle.name if bundle else None)
 
     return make
+
+
+def _bundle(authorities: tuple[str, ...]) -> Any:
+    """Several files as the one that botocore takes; it is there as long as whoever holds it."""
+    file = tempfile.NamedTemporaryFile(prefix="imagekit-", suffix=".pem")  # noqa: SIM115 (it outlives this function)
+    for path in authorities:
+        with open(path, "rb") as source:
+            file.write(source.read() + b"\n")
+    file.flush()
+    return file
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache, Fetch, Fetched, Sink, Source
@@ -21,6 +21,9 @@ from imagekit.store.layout import Layout
 from imagekit.store.registry import Registry
 from imagekit.store.transport import Transport
 from imagekit.values import dataclass
+
+if TYPE_CHECKING:
+    from imagekit.store.aws import Factory
 
 LAYOUT: Final = "oci:"
 ARCHIVE: Final = "oci-archive:"
@@ -113,14 +116,16 @@ class Places:
             return None
         from imagekit.store.repositories import tag_mutability
 
-        return tag_mutability(reference.registry, reference.repository, reference.tag)
+        made = self._aws(reference.registry)
+        return tag_mutability(reference.registry, reference.repository, reference.tag, made)
 
     def create_repository(self, text: str) -> str:
         """See that the repository of this name is there, and say how it comes to be; raises as `create` does."""
         from imagekit.store.repositories import create
 
         reference = Reference.parse(text)
-        return create(reference.registry, reference.repository)
+        made = self._aws(reference.registry) if is_ecr(reference.registry) else None
+        return create(reference.registry, reference.repository, made)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -133,9 +138,14 @@ class Places:
                 from imagekit.store.repositories import elsewhere
 
                 regions = (self.hosts.environment.get(name, "") for name in ("AWS_REGION", "AWS_DEFAULT_REGION"))
-                if found := elsewhere(registry, repository, tuple(regions)):
+                if found := elsewhere(registry, repository, tuple(regions), self._aws(registry)):
                     error.hint = f"there is one at {found}/{repository}; {error.hint}"
             raise
+
+    def _aws(self, registry: str) -> Factory | None:
+        from imagekit.store.aws import factory_for
+
+        return factory_for(registry, self.hosts.certificates(registry))
 
     def close(self) -> None:
         """Close all connections."""

@@ -48,6 +48,19 @@ def trusted(certificates: Certificates) -> str:
     return ", ".join(dict.fromkeys([certificates.bundle or system, *certificates.authorities]))
 
 
+def trusted_files(certificates: Certificates) -> tuple[str, ...]:
+    """All files that hold what is trusted, for who takes files; none when it is only what everybody trusts anyway.
+
+    Raises InvalidFile for a file that holds no certificate.
+    """
+    if not (certificates.bundle or certificates.authorities):
+        return ()
+    context_for(certificates)
+    import certifi
+
+    return (certificates.bundle or certifi.where(), *certificates.authorities)
+
+
 def _trust(context: ssl.SSLContext, path: str) -> None:
     try:
         context.load_verify_locations(path)

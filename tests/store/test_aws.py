@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import base64
 import builtins
+import json
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import boto3
@@ -15,8 +18,13 @@ from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 
 from imagekit.errors import Missing, RemoteFailed
+from imagekit.oci.reference import Reference
+from imagekit.store.auth import Keyring
 from imagekit.store.aws import boto3_factory, ecr_credential, ecr_token
+from imagekit.store.hosts import Hosts
+from imagekit.store.places import Places
 from imagekit.store.repositories import create, tag_mutability
+from tests.support.registry import tls_context
 
 PRIVATE = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 CHINA = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
@@ -135,3 +143,56 @@ def test_a_client_is_made_without_the_network():
     factory = boto3_factory()
     assert factory is not None
     assert factory("ecr", "eu-west-1").meta.region_name == "eu-west-1"
+
+
+class _Endpoint(BaseHTTPRequestHandler):
+    """ECR behind a proxy that has a certificate of its own authority."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        action = self.headers["X-Amz-Target"].rpartition(".")[2]
+        answers = {
+            "GetAuthorizationToken": {"authorizationData": [{"authorizationToken": TOKEN}]},
+            "DescribeRepositories": {"repositories": [{"imageTagMutability": "IMMUTABLE"}]},
+        }
+        body = json.dumps(answers[action]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def endpoint(tmp_path, monkeypatch) -> Iterator[str]:
+    """The file with the authority of an endpoint that boto3 is led to."""
+    context, authority = tls_context(tmp_path)
+    with HTTPServer(("127.0.0.1", 0), _Endpoint) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"https://127.0.0.1:{server.server_port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(name, "x")
+        monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+        try:
+            yield authority
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_an_authority_for_the_registry_is_one_for_aws_too(endpoint, tmp_path):
+    with pytest.raises(RemoteFailed, match="CERTIFICATE_VERIFY_FAILED"):
+        Keyring(Hosts()).find(PRIVATE, "app", writes=True)
+    hosts = Hosts(ca_file=endpoint)
+    found = Keyring(hosts).find(PRIVATE, "app", writes=True)
+    assert found is not None
+    assert found.secret.reveal() == "secret-token"
+    places = Places(hosts, None, folder=str(tmp_path))
+    assert places.is_immutable(Reference.parse(f"{PRIVATE}/app:1")) is True
+    places.close()
