@@ -37,6 +37,7 @@ CODES: dict[str, str] = {
     "IK0206": "a package repository without a place or a key",
     "IK0207": "a command that nothing brings into the image",
     "IK0208": "an interpreter that needs a newer glibc than the operating system has",
+    "IK0209": "a build step in a base that is empty",
     "IK0301": "code that asks for packages which nothing names exactly",
     "IK0302": "something of a package that is not in the image as the package means it",
     "IK0303": "files of packages that Lambda's user cannot use",

@@ -21,7 +21,7 @@ from imagekit.spec.bootstrap import Client
 from imagekit.spec.flatten import for_platform
 from imagekit.spec.known import Known
 from imagekit.spec.load import load
-from imagekit.spec.model import Kind, Spec
+from imagekit.spec.model import BASE, Kind, Spec
 from imagekit.spec.packages import Package
 from imagekit.spec.platform import PlatformFromImage, PlatformSpec
 from imagekit.spec.syntax import is_url, label, layout
@@ -89,8 +89,7 @@ class Project:
 
         Raises InvalidFile for a `root` that is no folder, and for a local image or package outside it.
         """
-        words = {item.name: self.language.words(item) for item in self.spec.architectures}
-        everything = [for_platform(self.spec, item, words[item.name]) for item in self.spec.architectures]
+        everything = self.every_platform
         root.check(self.spec.root, self.spec.places.get("root"))
         for platform in everything:
             self._check_images(platform)
@@ -103,6 +102,11 @@ class Project:
         return Request(platforms=tuple(requests))
 
     @property
+    def every_platform(self) -> tuple[PlatformSpec, ...]:
+        """All platforms of the spec, whichever are worked on."""
+        return tuple(for_platform(self.spec, item, self.language.words(item)) for item in self.spec.architectures)
+
+    @property
     def base_place(self) -> Place | None:
         """Where the spec says what the image is built on."""
         return self.spec.places.get("base") or self.spec.places.get("os")
@@ -110,6 +114,7 @@ class Project:
     def _check_images(self, platform: PlatformSpec) -> None:
         """Local images lie below `root`, as all that a spec names on this disk."""
         named = [(item.image, item.place) for item in platform.files if isinstance(item, PlatformFromImage)]
+        named += [(step.image, step.place) for step in platform.build]
         for name, place in ((platform.base or "", self.base_place), *named):
             if path := layout(name):
                 real = os.path.realpath(os.path.join(platform.root, path))
@@ -131,6 +136,7 @@ def known() -> Known:
 
 def _request(spec: PlatformSpec, system: Base, digest: Callable[[str, Place | None], str]) -> PlatformRequest:
     images = [item.image for item in spec.files if isinstance(item, PlatformFromImage)]
+    images += [step.image for step in spec.build if step.image]
     return PlatformRequest(
         architecture=spec.architecture.name,
         base=spec.base or system.reference,
@@ -204,6 +210,7 @@ def _not_together(spec: Spec, used: Language, system: Base) -> Iterator[Finding]
             place=place,
         )
     yield from _newer_glibc(spec, used, system)
+    yield from _nothing_to_build_in(spec, system)
     if not system.package_manager:
         yield from _without_packages(spec)
 
@@ -231,6 +238,18 @@ def _without_packages(spec: Spec) -> Iterator[Finding]:
             hint="take it out, or choose another `os`",
             place=spec.places.get(key),
         )
+
+
+def _nothing_to_build_in(spec: Spec, system: Base) -> Iterator[Finding]:
+    """An empty base holds nothing that could run a command."""
+    for step in spec.build or ():
+        if step.where == BASE and not (spec.base or system.reference):
+            yield Finding(
+                code="IK0209",
+                message=f"{spec.os} is empty: no command can run in it",
+                hint="name an image under `in`, or leave it out: then the step runs on this machine",
+                place=step.place,
+            )
 
 
 def _newer_glibc(spec: Spec, used: Language, system: Base) -> Iterator[Finding]:

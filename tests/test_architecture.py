@@ -32,7 +32,7 @@ RINGS = (
     {"rpm"},
     {"oci", "architecture", "data"},
     {"decompression"},
-    {"errors", "findings", "progress", "parallel", "readable", "values", "words", "interrupts"},
+    {"errors", "findings", "progress", "parallel", "readable", "values", "words", "interrupts", "masking"},
     {"__init__"},
 )
 DEPTH = {name: depth for depth, ring in enumerate(RINGS) for name in ring}

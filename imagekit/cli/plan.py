@@ -13,10 +13,13 @@ from imagekit.cli.sizes import size
 from imagekit.lockfile import Use
 
 if TYPE_CHECKING:
+    from imagekit.lock import Lock
     from imagekit.lock_changes import Change
     from imagekit.oci.ports import Cache
     from imagekit.plan.parts import Part
     from imagekit.plan.plan import LayerPlan, Plan
+    from imagekit.spec.model import Step
+    from imagekit.spec.platform import PlatformSpec
 
 
 @command("plan")
@@ -54,10 +57,12 @@ def plan(
         work.warn(session, pipeline.doubts(opened, loaded, lock))
         moved = moved_packages(known, lock) if known else ()
         plans = pipeline.plan(loaded, lock, pipeline.gather(opened, loaded, lock, build=False))
+        pairs = zip(plans, loaded.platforms, strict=True)
         if as_json:
-            write_json([_document(one, opened.cache, moved) for one in plans])
+            write_json([_document(one, opened.cache, moved) | _built(spec, lock) for one, spec in pairs])
         else:
-            write("\n".join(line for one in plans for line in _lines(one, opened.cache, moved)))
+            lines = (_lines(one, opened.cache, moved, _built(spec, lock)) for one, spec in pairs)
+            write("\n".join(line for several in lines for line in several))
 
 
 def _document(one: Plan, cache: Cache, moved: Sequence[Change]) -> dict[str, Any]:
@@ -69,9 +74,25 @@ def _document(one: Plan, cache: Cache, moved: Sequence[Change]) -> dict[str, Any
     return document
 
 
-def _lines(one: Plan, cache: Cache, moved: Sequence[Change]) -> Iterator[str]:
+def _built(spec: PlatformSpec, lock: Lock) -> dict[str, Any]:
+    """The steps that run in containers, each with its image."""
+    steps = [_step(step, spec, lock) for step in spec.build if not step.is_on_host]
+    return {"build": steps} if steps else {}
+
+
+def _step(step: Step, spec: PlatformSpec, lock: Lock) -> dict[str, Any]:
+    locked = lock.at(spec.architecture.name)
+    image = locked.images[step.image] if step.image else locked.base
+    document = {"in": step.where, "image": str(image.manifest) if image else "", "run": step.run}
+    more = {"packages": step.packages, "secrets": step.secrets, "outputs": step.outputs}
+    return document | {key: list(value) for key, value in more.items() if value}
+
+
+def _lines(one: Plan, cache: Cache, moved: Sequence[Change], built: Mapping[str, Any]) -> Iterator[str]:
     was = {row.name: row.locked for row in moved if row.architecture == one.architecture}
     yield f"{one.architecture}: from {f'{one.base_reference} ({one.base})' if one.base else 'an empty image'}"
+    for step in built.get("build", ()):
+        yield f"  build in {step['in']} ({step['image']}): {step['run'].strip().splitlines()[0]}"
     for layer in one.layers:
         yield f"  layer {layer.name}: {_cached(layer, cache)[1]}"
         for part in layer.parts:

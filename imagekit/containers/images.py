@@ -34,8 +34,8 @@ class Picture:
     archive: Callable[[], AbstractContextManager[Iterable[bytes]]]
 
 
-def ready(engine: Engine, picture: Picture) -> str:
-    """The engine's name of an image; what it has with the same layers is used, else the image is loaded.
+def ready(engine: Engine, picture: Picture, loaded: Callable[[], None] = lambda: None) -> str:
+    """The engine's name of an image; what it has with the same layers is used, else it is loaded, and `loaded` called.
 
     Raises BuildFailed when the engine refuses it, Missing for a full disk there, RemoteFailed, and what `archive` does.
     """
@@ -44,6 +44,7 @@ def ready(engine: Engine, picture: Picture) -> str:
             return picture.reference
         with picture.archive() as pieces:
             names = (*load(engine.api, pieces), picture.reference)
+        loaded()
         for name in names:
             if holds(engine.api, name, picture.architecture, picture.diff_ids):
                 return name

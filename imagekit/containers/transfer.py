@@ -13,7 +13,7 @@ from typing import Final
 from imagekit.errors import BuildFailed
 from imagekit.readable import Pieces, Readable
 from imagekit.rootfs import tar
-from imagekit.rootfs.entry import Item, Kind, normalised, shown, user_mode
+from imagekit.rootfs.entry import Entry, Item, Kind, normalised, shown, user_mode
 from imagekit.rootfs.placing import Placing
 from imagekit.rootfs.tar_reader import Limits, Member, MemberKind, TarReader
 
@@ -41,6 +41,21 @@ def archive(items: Iterable[Item]) -> Iterator[bytes]:
         if padding := tar.padding(size):
             yield padding
     yield tar.END
+
+
+def with_parents(items: Iterable[Item]) -> Iterator[Item]:
+    """The same, each directory once and before what is in it; those that nobody names are 0755."""
+    known = {""}
+    for entry, content in items:
+        names = entry.path.split("/")
+        for count in range(1, len(names)):
+            parent = "/".join(names[:count])
+            if parent not in known:
+                known.add(parent)
+                yield Entry(path=parent, kind=Kind.DIRECTORY, mode=0o755), None
+        if entry.path not in known or entry.kind is not Kind.DIRECTORY:
+            known.add(entry.path)
+            yield entry, content
 
 
 @contextmanager

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from imagekit.architecture import Architecture
+from imagekit.containers.connection import connected
 from imagekit.doctor.diagnosis import Diagnosis, State
 from imagekit.emulator import runners
 from imagekit.errors import ImagekitError, Missing, UsageError
@@ -28,13 +29,26 @@ def running(architectures: Sequence[Architecture], machine: Machine, *, needed: 
             yield Diagnosis.of("runner", str(architecture), runner, needed=needed and not one_runs)
 
 
-def docker(architectures: Sequence[Architecture], machine: Machine) -> Iterator[Diagnosis]:
-    """Whether there is an engine, which nothing but --load, and `--runner docker`, needs."""
+def docker(architectures: Sequence[Architecture], machine: Machine, *, needed: bool) -> Iterator[Diagnosis]:
+    """Whether there is an engine; `needed`: the spec has steps that run in containers, which may be elsewhere."""
+    if needed:
+        yield _engine(machine.means.environment)
+        return
     problem = runners.runner("docker", machine.means).missing(architectures[0])
     if problem:
         yield Diagnosis.of("docker", "engine", problem, needed=False)
     else:
         yield Diagnosis(topic="docker", subject="engine", state=State.OK, text="ready for --load")
+
+
+def _engine(environment: Mapping[str, str]) -> Diagnosis:
+    """The engine for container builds."""
+    try:
+        with connected(environment) as engine:
+            text = f"{engine.title} is ready for the steps that run in containers"
+            return Diagnosis(topic="docker", subject="engine", state=State.OK, text=text)
+    except ImagekitError as problem:
+        return Diagnosis.of("docker", "engine", problem, needed=True)
 
 
 def cache(folder: str) -> Iterator[Diagnosis]:

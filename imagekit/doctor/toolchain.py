@@ -32,9 +32,14 @@ def toolchain(project: Project, environment: Mapping[str, str], machine: str, sc
         else:
             names = " and ".join(map(str, architectures))
             yield Diagnosis(topic=_TOPIC, subject=subject, state=State.OK, text=f"ready to build for {names}")
-    if any(spec.build and not steps.is_default(spec, project.language) for spec in project.platforms):
+    if any(_has_own_commands(spec, project) for spec in project.platforms):
         text = "what the spec's own `build` calls is not looked for"
         yield Diagnosis(topic=_TOPIC, subject="build", state=State.NOTE, text=text)
+
+
+def _has_own_commands(spec: PlatformSpec, project: Project) -> bool:
+    """Whether commands of the spec's own run on this machine."""
+    return any(step.is_on_host for step in spec.build) and not steps.is_default(spec, project.language)
 
 
 def _needs(

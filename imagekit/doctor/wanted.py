@@ -51,3 +51,4 @@ def _images(project: Project) -> Iterator[str]:
     for spec in project.platforms:
         yield spec.base or project.base.reference
         yield from (item.image for item in spec.files if isinstance(item, PlatformFromImage))
+        yield from (step.image for step in spec.build if step.image)

@@ -53,7 +53,7 @@ def gather(project: Project, lock: Lock, around: Surroundings, *, build: bool) -
         trust=Trust.of(project),
     )
     if build:
-        _make(project, gatherer, around)
+        _make(project, lock, gatherer, around)
     bases = _bases(project, lock, around)
     return tuple(
         gatherer.gather(spec, lock.at(spec.architecture.name), image, layout)
@@ -83,8 +83,8 @@ def image_items(
     return ImageFiles(source=source, cache=cache, progress=progress).items(part)
 
 
-def _make(project: Project, gatherer: Gatherer, around: Surroundings) -> None:
-    """Run the host's part of the build: steps, and what installs dependencies.
+def _make(project: Project, lock: Lock, gatherer: Gatherer, around: Surroundings) -> None:
+    """Run the build: its steps, on this machine and in containers, and what installs dependencies.
 
     What no platform can do without is asked for before the first command of any runs.
     """
@@ -92,20 +92,27 @@ def _make(project: Project, gatherer: Gatherer, around: Surroundings) -> None:
     if not any(spec.build or installation for spec, installation in wanted):
         return
     from imagekit.gather import install, steps
+    from imagekit.gather.engines import Engines
     from imagekit.gather.workshop import Workshop, users
 
+    root = os.path.abspath(project.spec.root)
+    engines = Engines(environment=around.environment, source=around.source, lock=lock, progress=around.progress)
     workshop = Workshop(
         machine=around.machine,
         environment=users(around.environment),
         folder=around.folder,
         cache=around.cache,
         progress=around.progress,
-        inputs=lambda folder, patterns: gatherer.digest_of(folder, patterns, os.path.abspath(project.spec.root)),
+        inputs=lambda folder, patterns: gatherer.digest_of(folder, patterns, root),
         state=lambda folder: gatherer.digest_of(folder, (), str(folder)),
+        tree=lambda folder, include, exclude: gatherer.tree_of(folder, include, exclude, root),
+        engines=engines,
+        specs=project.every_platform,
     )
-    for step, installing in ((steps.check, install.check), (steps.run, install.install)):
-        for spec, installation in wanted:
-            if spec.build:
-                step(spec, project.language, workshop)
-            if installation:
-                installing(spec, project.language, installation, workshop)
+    with engines:
+        for step, installing in ((steps.check, install.check), (steps.run, install.install)):
+            for spec, installation in wanted:
+                if spec.build:
+                    step(spec, project.language, workshop)
+                if installation:
+                    installing(spec, project.language, installation, workshop)

@@ -116,7 +116,11 @@ class Gatherer:
 
     def digest_of(self, folder: Path, patterns: tuple[str, ...], root: str) -> Digest:
         """The digest of the files below a folder that match: what says whether a step has to run again."""
-        return self._scan_now(str(folder), root, Patterns(include=patterns), None).digest
+        return self.tree_of(folder, patterns, (), root).digest
+
+    def tree_of(self, folder: Path, include: tuple[str, ...], exclude: tuple[str, ...], root: str) -> Tree:
+        """The files below a folder that match, now."""
+        return self._scan_now(str(folder), root, Patterns(include=include, exclude=exclude), None)
 
     def _bootstrap(self, spec: PlatformSpec, bootstrap: PlatformProgram, found: dict[FilesPart, OnDisk]) -> FilesPart:
         part = FilesPart(

@@ -1,14 +1,16 @@
-"""The host steps of a build: what they need, what they see, and when they can be skipped."""
+"""The steps of a build: what they need, what they see, and when they can be skipped."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from imagekit.errors import BuildFailed, InvalidFile, Missing
 from imagekit.gather import host, paths, tools
+from imagekit.gather.container_step import ContainerStep, secrets_of
 from imagekit.gather.workshop import Workshop
 from imagekit.language import Language
 from imagekit.oci import canonical
@@ -25,7 +27,14 @@ _NOTHING: Final = Tree.from_nodes(()).digest
 
 
 def check(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
-    """Raise Missing when a default build of the platform cannot run on this machine."""
+    """Raise Missing when a default build of the platform, or what a container needs, is not to be had here."""
+    for step, title in _titled(spec):
+        if not step.is_on_host and Path(spec.root, step.directory).is_dir():
+            wanted = ContainerStep.of(spec, step, title, workshop)
+            if not wanted.is_current(workshop):
+                wanted.check(workshop)
+        elif step.secrets:
+            _secrets(step, workshop)
     if is_default(spec, language):
         check_machine(spec, language, workshop.machine)
         environment = workshop.environment_of(spec, language, output(spec))
@@ -34,7 +43,7 @@ def check(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
 
 def is_default(spec: PlatformSpec, language: Language) -> bool:
     """True when it is the language's own build that runs."""
-    return any(step.run == language.build for step in spec.build)
+    return any(step.run == language.build and step.is_on_host for step in spec.build)
 
 
 def run(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
@@ -42,37 +51,68 @@ def run(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
     environment = workshop.environment_of(spec, language, output(spec))
     _make_room(spec)
     records = [
-        _run(spec, step, f"{spec.architecture} step {number}", environment, workshop)
-        for number, step in enumerate(spec.build, 1)
+        _run(spec, step, title, environment, workshop)
+        if step.is_on_host
+        else _run_in_container(spec, step, title, workshop)
+        for step, title in _titled(spec)
     ]
     # Once more: a later step may have gone on with what an earlier one made.
-    for record in filter(None, records):
-        record.keep(workshop.cache)
+    for keep in filter(None, records):
+        keep()
+
+
+def _titled(spec: PlatformSpec) -> Iterator[tuple[Step, str]]:
+    """Each step, and what messages call it."""
+    return ((step, f"{spec.architecture} step {number}") for number, step in enumerate(spec.build, 1))
+
+
+def _run_in_container(spec: PlatformSpec, step: Step, title: str, workshop: Workshop) -> Callable[[], None]:
+    """Run one step unless it ran with these files; returns what remembers its outputs."""
+    with workshop.progress.task(f"{title}: {_shown(step)}") as task:
+        wanted = ContainerStep.of(spec, step, title, workshop)
+        if wanted.is_current(workshop):
+            task.say("unchanged")
+        else:
+            wanted.run(workshop, task)
+            wanted.keep(workshop)
+    return lambda: wanted.keep(workshop)
 
 
 def _run(
     spec: PlatformSpec, step: Step, title: str, environment: Mapping[str, str], workshop: Workshop
-) -> _Record | None:
-    """Run one step unless it ran with these inputs; returns what is to be remembered of it."""
-    with workshop.progress.task(f"{title}: {step.run.strip().splitlines()[0][:60]}") as task:
+) -> Callable[[], None] | None:
+    """Run one step unless it ran with these inputs; returns what remembers its output."""
+    with workshop.progress.task(f"{title}: {_shown(step)}") as task:
         directory = _directory(spec, step)
         record = _Record.of(spec, step, directory, environment, workshop)
         if record and record.is_current(workshop.cache):
             task.say("unchanged")
-            return record
+            return partial(record.keep, workshop.cache)
         command = host.HostCommand(
             script=step.run,
             directory=directory,
             environment={**environment, **step.environment},
             log=workshop.folder / "log" / f"{title.replace(' step ', '-')}.log",
+            limit=step.timeout or 0.0,
+            secrets=_secrets(step, workshop),
         )
         try:
             host.run(command, task.say)
         except BuildFailed as error:
             raise BuildFailed(f"{title}: {error.message}", hint=error.hint, place=step.place) from error
-        if record:
-            record.keep(workshop.cache)
-        return record
+        if record is None:
+            return None
+        record.keep(workshop.cache)
+        return partial(record.keep, workshop.cache)
+
+
+def _shown(step: Step) -> str:
+    return step.run.strip().splitlines()[0][:60]
+
+
+def _secrets(step: Step, workshop: Workshop) -> tuple[str, ...]:
+    """Their values, which a command on this machine sees anyway; raises Missing for one that is not set."""
+    return tuple(secrets_of(step, workshop.environment).values())
 
 
 def output(spec: PlatformSpec) -> Path | None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from imagekit.gather.engines import Engines
 from imagekit.language import Language
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache
 from imagekit.progress import Progress
+from imagekit.rootfs.tree import Tree
 from imagekit.spec import placeholders
 from imagekit.spec.platform import PlatformSpec
 from imagekit.values import dataclass
@@ -27,6 +29,12 @@ class Workshop:
     inputs: Callable[[Path, tuple[str, ...]], Digest]
     #: The digest of all that is below a folder.
     state: Callable[[Path], Digest]
+    #: What a container gets of a folder: all that matches the first patterns, or all, less what the second match.
+    tree: Callable[[Path, tuple[str, ...], tuple[str, ...]], Tree]
+    #: The engine that containers run in, and their images.
+    engines: Engines
+    #: All platforms that are built for.
+    specs: tuple[PlatformSpec, ...]
 
     def environment_of(self, spec: PlatformSpec, language: Language, output: Path | None) -> dict[str, str]:
         """What commands for a platform see; `output` is what is to be made."""

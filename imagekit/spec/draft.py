@@ -86,6 +86,7 @@ def templates(draft: Draft) -> Iterator[tuple[Path, str]]:
     """Every text that may hold placeholders, but for those of `environment`, `repositories` and `push`."""
     yield from values(("base",), draft.document.get("base"))
     yield from under(draft, "bootstrap", *FORMS, "paths")
+    yield from under(draft, "build", "in", "outputs")
     yield from under(draft, "archives", "source", "target")
     yield from under(draft, "files", "image", "source", "target", "include", "exclude")
 

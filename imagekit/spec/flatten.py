@@ -13,7 +13,7 @@ from imagekit.spec import syntax
 from imagekit.spec.bootstrap import STARTED, Bootstrap, Brought, Client
 from imagekit.spec.by_architecture import PerArchitecture
 from imagekit.spec.draft import placed
-from imagekit.spec.model import Archive, FromDisk, FromImage, Push, Spec
+from imagekit.spec.model import BASE, HOST, Archive, FromDisk, FromImage, Push, Spec, Step
 from imagekit.spec.packages import Packages, RepositoryEntry
 from imagekit.spec.placeholders import RELEASE, expand
 from imagekit.spec.platform import PlatformArchive, PlatformFromImage, PlatformProgram, PlatformSpec
@@ -50,7 +50,7 @@ def for_platform(spec: Spec, architecture: Architecture, words: Mapping[str, str
         root=spec.root,
         handler=spec.handler,
         bootstrap=filling.bootstrap(spec.bootstrap),
-        build=tuple(replace(step, only=()) for step in _for(spec.build, architecture)),
+        build=tuple(filling.step(step) for step in _for(spec.build, architecture)),
         archives=tuple(filling.archive(item) for item in _for(spec.archives, architecture)),
         files=(
             *filling.brought(spec.bootstrap),
@@ -137,6 +137,12 @@ class _Filling:
             )
             for path in paths
         )
+
+    def step(self, step: Step) -> Step:
+        """One step of this platform's build."""
+        where = self.text(step.where, step.place, None if step.where in (HOST, BASE) else syntax.reference)
+        outputs = tuple(self.text(text, step.place, syntax.local) for text in step.outputs)
+        return replace(step, where=where, outputs=outputs, only=())
 
     def archive(self, item: Archive) -> PlatformArchive:
         """One archive of this platform."""

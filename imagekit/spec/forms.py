@@ -9,6 +9,7 @@ from imagekit.findings import Finding
 from imagekit.spec import syntax
 from imagekit.spec.bootstrap import Mode
 from imagekit.spec.draft import Draft, placed, repository_urls, tags, under, values
+from imagekit.spec.model import BASE, HOST
 from imagekit.spec.node import Path
 
 _Check: TypeAlias = Callable[[str], syntax.Problem | None]
@@ -41,6 +42,8 @@ def _templates(draft: Draft) -> _Checked:
     yield syntax.reference, under(draft, "files", "image")
     yield syntax.reference, under(draft, "bootstrap", "image")
     yield syntax.target, under(draft, "bootstrap", "paths")
+    yield syntax.reference, (pair for pair in under(draft, "build", "in") if pair[1] not in (HOST, BASE))
+    yield syntax.local, under(draft, "build", "outputs")
     yield syntax.local, under(draft, "bootstrap", "path")
     yield syntax.target, (pair for pair in under(draft, "bootstrap", *Mode) if pair[0][-1] == 0)
     yield syntax.local, (pair for path, item in local for pair in values((*path, "source"), item.get("source")))
@@ -62,5 +65,7 @@ def _texts(draft: Draft) -> _Checked:
     yield syntax.key, under(draft, "repositories", "gpgkey")
     yield syntax.local, ((path, text) for path, text in draft.items("certificates"))
     yield syntax.local, under(draft, "tests", "event_file", "expect_file", "code")
+    yield syntax.variable, (pair for path, step in steps for pair in values((*path, "secrets"), step.get("secrets")))
+    yield syntax.installed, (pair for path, step in steps for pair in values((*path, "packages"), step.get("packages")))
     for key in ("directory", "inputs"):
         yield syntax.local, (pair for path, step in steps for pair in values((*path, key), step.get(key)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import field
 from enum import StrEnum
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 from imagekit.architecture import ARCHITECTURES, Architecture, among
 from imagekit.findings import Place
@@ -18,6 +18,9 @@ from imagekit.values import dataclass
 
 #: A part of a document that the schema has accepted.
 Document: TypeAlias = Mapping[str, Any]
+#: Where a step runs that is in no image named by the spec.
+HOST: Final = "host"
+BASE: Final = "base"
 _T = TypeVar("_T")
 
 
@@ -30,14 +33,33 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One command of the build. `inputs` is None when nothing was said: then it always runs."""
+    """One command of the build. `inputs` is None when nothing was said: then it always runs on the host.
+
+    `where` is HOST, BASE or an image; `packages` and `outputs` are those of a container, where `inputs` are all that
+    goes in. `secrets` are names of environment variables, `timeout` is in seconds.
+    """
 
     run: str
+    where: str = HOST
     directory: str = "."
     environment: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[str, ...] | None = None
+    packages: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    timeout: int | None = None
     only: tuple[Architecture, ...] = ()
     place: Place | None = field(default=None, compare=False)
+
+    @property
+    def is_on_host(self) -> bool:
+        """False for a command in a container."""
+        return self.where == HOST
+
+    @property
+    def image(self) -> str:
+        """The image that is named as the place to run in; empty for the host and the base."""
+        return "" if self.where in (HOST, BASE) else self.where
 
     @classmethod
     def from_document(cls, value: str | Document, place: Place | None) -> Self:
@@ -45,9 +67,14 @@ class Step:
         step: Document = {"run": value} if isinstance(value, str) else value
         return cls(
             run=step["run"],
+            where=step.get("in", HOST),
             directory=step.get("directory", "."),
             environment=dict(step.get("environment", {})),
             inputs=tuple(step["inputs"]) if "inputs" in step else None,
+            packages=tuple(step.get("packages", ())),
+            outputs=tuple(step.get("outputs", ())),
+            secrets=tuple(dict.fromkeys(step.get("secrets", ()))),
+            timeout=step.get("timeout"),
             only=among(step.get("only", ())),
             place=place,
         )

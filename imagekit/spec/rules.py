@@ -14,6 +14,7 @@ from typing import Any, Final
 from imagekit.findings import Finding
 from imagekit.spec import package_rules as packages
 from imagekit.spec import placeholders, syntax
+from imagekit.spec import step_rules as steps
 from imagekit.spec.bootstrap import FORMS, SETTINGS, STARTED, Mode
 from imagekit.spec.draft import Draft, placed, repository_urls, tags, templates, under, values, warning
 from imagekit.spec.expectation import ANSWERS, EVENTS
@@ -231,5 +232,6 @@ RULES: Final[tuple[Callable[[Draft], Iterator[Finding]], ...]] = (
     _every_architecture_has_a_value,
     _only_names_architectures_of_the_spec,
     _tests_ask_one_thing,
+    *steps.RULES,
     *packages.RULES,
 )

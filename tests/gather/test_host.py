@@ -117,3 +117,24 @@ def test_what_is_in_the_way_of_the_log_is_told(tmp_path, in_the_way):
         run(command(tmp_path, "touch ran"), print)
     assert caught.value.hint == "remove or rename what is in its way"
     assert not (tmp_path / "ran").exists()
+
+
+def test_a_step_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
+    hanging = replace(command(tmp_path, "sleep 1000 & echo $! > child; echo begun; wait"), limit=1.0)
+    with pytest.raises(BuildFailed, match=r"did not end within 1 s\n  \| begun"):
+        run(hanging, print)
+    assert not is_running(int((tmp_path / "child").read_text()))
+
+
+def test_secrets_are_starred_out_in_the_log_and_in_the_error(tmp_path):
+    telling = replace(
+        command(tmp_path, "printf 'a %s b\\n' $TOKEN; printf %s $TOKEN | base64; exit 1", TOKEN="hunter22"),
+        secrets=("hunter22",),
+    )
+    with pytest.raises(BuildFailed, match=r"a \*\*\* b\n  \| \*\*\*"):
+        run(telling, print)
+    assert (tmp_path / "logs/step.log").read_text() == "a *** b\n***\n"
+    daemon = replace(telling, script="sleep 1000 & echo $! > child; echo $TOKEN")
+    run(daemon, print)
+    assert (tmp_path / "logs/step.log").read_text() == "***\n"
+    os.kill(int((tmp_path / "child").read_text()), signal.SIGKILL)

@@ -34,6 +34,7 @@ FULL = {
     "bootstrap": {"path": "a/{version}"},
     "build": [
         "a",
+        {"run": "a", "in": "base", "packages": ["a"], "outputs": ["{architecture}"], "secrets": ["A"], "timeout": 1},
         {"run": "a", "in": "host", "directory": "a", "environment": {"A": "b"}, "inputs": ["a"], "only": ["arm64"]},
     ],
     "archives": [

@@ -12,6 +12,7 @@ KEYS = (
     "handler, kind, labels, language, name, os, packages, push, remove, repositories, root, scriptlets, slim, tests, "
     "upgrade, version, weak_dependencies"
 )
+ROOT = "write it relative to `root`, which is the spec's folder when left out"
 VERSION = "it has to be letters, digits and . + _ -, at most 64, beginning with a letter or a digit"
 NAME = "it has to be lower-case letters, digits and hyphens, at most 63, beginning with a letter"
 HANDLER_HINT = "add what Lambda calls, for example `handler: index.handler`, or say `kind: runtime`"
@@ -192,7 +193,37 @@ WRONG = [
     ("kind: functoin", "4:7", "IK0104", "did you mean `function`? valid values: function, runtime"),
     ("architectures: [arm]", "4:17", "IK0104", "did you mean `arm64`? valid values: x86_64, arm64"),
     ("architectures: []", "4:16", "IK0104", "put something in, or leave the key out"),
-    ("build: {run: a, in: base}", "4:21", "IK0104", "valid values: host"),
+    (
+        "build: {run: a, in: base}",
+        "4:8",
+        "IK0102",
+        "name what it makes, below `directory`: `outputs: [build/{architecture}]`",
+    ),
+    (
+        "build: {run: a, in: 'Not an image', outputs: ['{architecture}']}",
+        "4:21",
+        "IK0104",
+        "write host/name:tag, host/name@sha256:… or oci:DIR",
+    ),
+    ("build: {run: a, in: base, outputs: ['/b/{architecture}']}", "4:37", "IK0104", ROOT),
+    (
+        "build: {run: a, in: base, outputs: [b/node_modules]}",
+        "4:37",
+        "IK0107",
+        "name build/{architecture}/node_modules, and let the command write to build/$IMAGEKIT_ARCHITECTURE",
+    ),
+    (
+        "build: {run: a, in: base, outputs: [.], only: [arm64]}",
+        "4:37",
+        "IK0104",
+        "name the files and folders that the command makes",
+    ),
+    ("build: {run: a, packages: [gcc]}", "4:27", "IK0107", "add `in: base` or an image, or remove `packages`"),
+    ("build: {run: a, outputs: [b]}", "4:26", "IK0107", "add `in: base` or an image, or remove `outputs`"),
+    ("build: {run: a, secrets: [A-B]}", "4:27", "IK0104", "use letters, digits and _, and begin with no digit"),
+    ("build: {run: a, secrets: [A], environment: {A: b}}", "4:27", "IK0107", "remove it from `environment`"),
+    ("build: {run: a, secrets: [IMAGEKIT_CACHE]}", "4:27", "IK0107", "choose another name"),
+    ("build: {run: a, timeout: 0}", "4:26", "IK0104", "it has to be at least 1"),
     ("build: ''", "4:8", "IK0104", "it has to be a shell command, not empty"),
     (
         'version: "1\\n"',
