@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import field
 from typing import TYPE_CHECKING, Final
 
@@ -208,8 +209,9 @@ class Builder:
         making.at.place = wanted.gathered.packages.part.place
         saying = Saying()
         made = self.packages(wanted.gathered.packages, saying)
-        items, removed = _counted(made.items(), making.task), made.removed()
-        blob = write_layer(items, writer.file, self.codec, layout=made.layout, pool=making.pool, removed=removed)
+        removed = made.removed()
+        with closing(_counted(made.items(), making.task)) as items:  # there may be threads that read ahead for them
+            blob = write_layer(items, writer.file, self.codec, layout=made.layout, pool=making.pool, removed=removed)
         names = _names_record(BaseLayout().plus(made.entries()), removed, saying.said)
         self.names[wanted.plan.key] = names
         self.cache.keep(_NAMES, str(wanted.plan.key), names)
@@ -267,7 +269,7 @@ def _names_record(names: BaseLayout, removed: Sequence[str], said: Said) -> byte
     return canonical.to_bytes(document)
 
 
-def _counted(items: Iterator[Item], task: Task) -> Iterator[Item]:
+def _counted(items: Iterator[Item], task: Task) -> Generator[Item, None, None]:
     """The same items, each counted once it is asked for."""
     for entry, content in items:
         task.advance(entry.size)

@@ -43,7 +43,7 @@ class ReadAhead:
     def close(self) -> None:
         """End the thread, whatever is left."""
         self._is_wanted = False
-        while self._thread.is_alive():
+        while not self._is_over and self._thread.is_alive():
             try:
                 self._pieces.get(timeout=0.01)
             except Empty:

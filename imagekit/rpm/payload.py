@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from typing import BinaryIO, Final
 
-from imagekit.decompression import Damaged, Decompressed
+from imagekit.decompression import Decompressed
 from imagekit.errors import WrongChecksum
 from imagekit.readable import Readable
 from imagekit.rpm.cpio import Cpio, Member
@@ -27,14 +27,19 @@ Content = bytes | Callable[[], Readable] | None
 Pair = tuple[PackagedFile, Content]
 
 
+def unpacked(package: Package, stream: Readable) -> Readable:
+    """The archive in a payload; `stream` stands where `Package.read` left it, and is read when the archive is."""
+    return _Unpacked(stream, lzma=package.compressor == "lzma")
+
+
 def payload(
     package: Package,
-    stream: Readable,
+    archive: Readable,
     *,
     spool: Callable[[], BinaryIO],
     listed: Sequence[PackagedFile] | None = None,
 ) -> Iterator[Pair]:
-    """All files but ghosts, in the archive's order. `stream` stands where `Package.read` left it; all of it is read.
+    """All files but ghosts, in the order of the `unpacked` archive, all of which is read.
 
     Each hard link has the content of its own; `spool` makes a file for one that is too large to be held. `listed` are
     the package's files, where they are known already. Raises BuildFailed for a payload that is damaged or says
@@ -44,11 +49,26 @@ def payload(
     if package.header.text(Tag.PAYLOADFORMAT) not in {"", "cpio"} or package.compressor not in _COMPRESSORS:
         form = f"{package.header.text(Tag.PAYLOADFORMAT)}, {package.compressor}"
         raise damaged(source, f"its payload is of an unknown form ({form[:100]})")
-    try:
-        content = Decompressed(stream, lzma=package.compressor == "lzma")
-    except Damaged as error:
-        raise damaged(f"{source}: the payload", str(error)) from error
-    yield from _Payload(Cpio(content, source), files(package.header) if listed is None else listed, source, spool)
+    yield from _Payload(Cpio(archive, source), files(package.header) if listed is None else listed, source, spool)
+
+
+class _Unpacked:
+    """What a stream holds, which is looked at when it is first asked for."""
+
+    def __init__(self, stream: Readable, *, lzma: bool) -> None:
+        self._stream = stream
+        self._lzma = lzma
+        self._content: Decompressed | None = None
+
+    def read(self, size: int, /) -> bytes:
+        """The next piece; raises Damaged."""
+        if self._content is None:
+            self._content = Decompressed(self._stream, lzma=self._lzma)
+        return self._content.read(size)
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._stream.close()
 
 
 class _Payload:

@@ -19,6 +19,7 @@ from imagekit.errors import BuildFailed, WrongChecksum
 from imagekit.rpm.files import PackagedFile
 from imagekit.rpm.package import Package
 from imagekit.rpm.payload import payload
+from imagekit.rpm.payload import unpacked as archive
 from tests.support.packages import headers, package, payloads
 from tests.support.packages.package import GHOST, Item, folder, link
 from tests.support.packages.payloads import COMPRESSORS, Member
@@ -52,7 +53,8 @@ def app(compressor: str, *, large: bool = False) -> package.Built:
 
 def opened(data: bytes, spool=io.BytesIO, **given):
     stream = io.BytesIO(data)
-    return payload(Package.read(stream, "app.rpm"), stream, spool=spool, **given)
+    found = Package.read(stream, "app.rpm")
+    return payload(found, archive(found, stream), spool=spool, **given)
 
 
 def all_of(content) -> bytes:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from tempfile import TemporaryFile
 
 from imagekit import parallel
 from imagekit.engines.ports import Shelf
 from imagekit.errors import BuildFailed
 from imagekit.lock_packages import LockedPackage
-from imagekit.rootfs.entry import Content
+from imagekit.readable import Readable
 from imagekit.rpm.files import PackagedFile, files
 from imagekit.rpm.package import Package
-from imagekit.rpm.payload import payload
+from imagekit.rpm.payload import Pair, payload, unpacked
 from imagekit.rpm.signature import verify
 from imagekit.rpm.tag import Tag
 from imagekit.values import dataclass
@@ -37,14 +38,20 @@ class Incoming:
         """Its full name."""
         return self.locked.nevra
 
-    def contents(self) -> Iterator[tuple[PackagedFile, Content]]:
+    def contents(self, archive: Readable | None = None) -> Iterator[Pair]:
         """Its files with their contents, in the archive's order; each is read before the next is asked for.
 
-        Raises BuildFailed for a payload that is damaged, WrongChecksum for a content that the header does not mean.
+        `archive` is the `unpacked` one, where somebody reads it ahead; it is closed. Raises BuildFailed for a payload
+        that is damaged, WrongChecksum for a content that the header does not mean.
         """
-        with open(self.path, "rb", buffering=0) as file:
-            file.seek(self.package.payload_offset)
-            yield from payload(self.package, file, spool=TemporaryFile, listed=self.files)
+        with closing(archive or self.unpacked()) as stream:
+            yield from payload(self.package, stream, spool=TemporaryFile, listed=self.files)
+
+    def unpacked(self) -> Readable:
+        """The archive in its payload."""
+        file = open(self.path, "rb", buffering=0)  # noqa: SIM115  # whoever reads it closes it
+        file.seek(self.package.payload_offset)
+        return unpacked(self.package, file)
 
 
 def opened(locked: Sequence[LockedPackage], shelf: Shelf, workers: int) -> tuple[Incoming, ...]:

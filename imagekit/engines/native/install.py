@@ -14,6 +14,7 @@ from imagekit.engines.native.incoming import Incoming
 from imagekit.engines.native.linker import CACHE, SETTINGS_FOLDER
 from imagekit.engines.native.linking import whole
 from imagekit.engines.native.outcome import Outcome, base_kind
+from imagekit.engines.native.payloads import in_turn
 from imagekit.engines.native.placement import Owners, Placed, Placement, clashes
 from imagekit.engines.native.scripts import Judge, Parties, Party
 from imagekit.engines.native.slim import is_needed
@@ -78,8 +79,8 @@ class Installation:
         folders = [self._entry(one) for one in places if one.kind is Kind.DIRECTORY and one.path not in self._generated]
         folders += [entry for entry, _ in self._generated.values() if entry.kind is Kind.DIRECTORY]
         yield from ((entry, None) for entry in sorted(folders, key=lambda entry: entry.path))
-        for package in self._packages:
-            for file, content in package.contents():
+        for package, contents in in_turn(self._packages, self._change.workers):
+            for file, content in contents:
                 chosen = self._placement.chosen.get((package.nevra, file.index))
                 if chosen and chosen.kind is not Kind.DIRECTORY and chosen.path not in self._generated:
                     yield self._entry(chosen), content
