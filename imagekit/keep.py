@@ -31,6 +31,9 @@ from imagekit.values import dataclass
 
 #: The folder beside a spec that holds what imagekit makes; it ignores itself.
 FOLDER: Final = ".imagekit"
+#: The list of archives that were written for the spec, in that folder.
+_ARCHIVES: Final = "archives"
+_MAX_ARCHIVES: Final = 1 << 20
 _AGAIN: Final = "run `imagekit build`, which makes what is missing"
 
 
@@ -82,6 +85,24 @@ def ignore(folder: Path) -> None:
         )
     if not (folder / ".gitignore").exists():
         atomic.write(str(folder / ".gitignore"), b"*\n")
+
+
+def note_archive(folder: Path, path: str) -> None:
+    """Remember in the folder that holds what imagekit makes that a file is an archive of an image: it never gets into
+    the next one. Raises InvalidFile, OSError."""
+    known = archives(folder)
+    if path not in known:
+        ignore(folder)
+        atomic.write(str(folder / _ARCHIVES), "".join(f"{one}\n" for one in sorted({*known, path})).encode())
+
+
+def archives(folder: Path) -> frozenset[str]:
+    """The archives that were noted; a list that cannot be read, or that nobody here wrote, says of none."""
+    try:
+        with open(folder / _ARCHIVES, encoding="utf-8") as file:
+            return frozenset(file.read(_MAX_ARCHIVES).splitlines())
+    except (OSError, ValueError):
+        return frozenset()
 
 
 def _keep_image(

@@ -30,7 +30,7 @@ from imagekit.gather.packages import Installer, names_in_base
 from imagekit.gather.skew import skew, unreleased
 from imagekit.gather.skipped import idle
 from imagekit.gather.unsigned import unsigned as unsigned_files
-from imagekit.keep import Built, below, folder_of, ignore, keep, opener, parcel
+from imagekit.keep import Built, archives, below, folder_of, ignore, keep, note_archive, opener, parcel
 from imagekit.lock import Lock, differences
 from imagekit.lockfile import Use
 from imagekit.making import codec, making
@@ -179,7 +179,7 @@ def context(
 
 def gather(session: Session, work: Project, lock: Lock, *, build: bool) -> tuple[Gathered, ...]:
     """What lies on disk for each platform; `build` runs the host steps first."""
-    own = {locking.lock_file(work).path, *work.spec.sources}
+    own = {locking.lock_file(work).path, *work.spec.sources, *archives(kept(work).parent)}
     if build and any(spec.build for spec in work.platforms):
         ignore(kept(work).parent)
     around = Surroundings(
@@ -289,6 +289,11 @@ def store(session: Session, work: Project, built: Built, tag: str) -> Path:
     folder = kept(work)
     keep(built, folder, session.cache, tag)
     return folder
+
+
+def leave_out(work: Project, archive: str) -> None:
+    """An archive that is about to be written never gets into an image of the project."""
+    note_archive(kept(work).parent, os.path.realpath(archive))
 
 
 def kept(work: Project) -> Path:

@@ -26,8 +26,12 @@ def check(work: Project, outputs: Sequence[str], *, load: bool) -> None:
         raise UsageError("a Docker engine takes one platform", hint="add --platform, such as --platform linux/amd64")
 
 
-def write(session: pipeline.Session, parcel: deliver.Parcel, output: str, name: str, tags: Sequence[str]) -> None:
-    """Write the complete image to `KIND:PATH`."""
+def write(session: pipeline.Session, work: Project, parcel: deliver.Parcel, output: str, tags: Sequence[str]) -> None:
+    """Write the complete image to `KIND:PATH`; an archive among the files of the spec is none of them."""
+    kind, path = _taken_apart(output)
+    if kind != "oci":
+        pipeline.leave_out(work, path)
+    name = work.spec.name
     with _sink(output, name) as sink:
         deliver.export(parcel, sink, tags[0], session.progress)
 

@@ -87,7 +87,7 @@ def _image(session: Session, opened: pipeline.Session, spec: str, wanted: Wanted
         pipeline.make(opened, loaded, lock, tags[0], to, warn)
     with pipeline.contents(opened, loaded) as parcel:
         for output in wanted.outputs:
-            deliveries.write(opened, parcel, output, loaded.spec.name, tags)
+            deliveries.write(opened, loaded, parcel, output, tags)
         if wanted.loads:
             deliveries.load(opened, parcel, loaded.spec.name, tags)
         if wanted.pushes:

@@ -80,3 +80,27 @@ def test_stdout_is_for_references(bench):
         "error: --output oci-archive:-: stdout is for references",
         "  hint: name a file, such as oci-archive:app.tar",
     )
+
+
+@pytest.mark.parametrize("kind", ["oci-archive", "docker-archive", "oci"])
+@pytest.mark.parametrize("place", ["image.tar", "below/image.tar"])
+def test_an_image_is_never_part_of_the_next_one(bench, kind, place):
+    (bench.folder / "below").mkdir()
+    bench.write("app.php", "<?php")
+    bench.spec(language="php", handler="app.handle", bootstrap=None, architectures=["arm64"])
+    first = bench.run("build", "--output", f"{kind}:{place}").ok().out
+    assert (bench.folder / place).exists()
+    assert bench.run("build").ok().out == first
+    assert bench.run("build", "--output", f"{kind}:{place}").ok().out == first
+    bench.write("other.tar", b"a file of the user's")
+    assert bench.run("build").ok().out != first
+
+
+def test_a_damaged_list_of_archives_leaves_nothing_out(bench):
+    bench.write("app.php", "<?php")
+    bench.spec(language="php", handler="app.handle", bootstrap=None, architectures=["arm64"])
+    first = bench.run("build", "--output", "oci-archive:image.tar").ok().out
+    bench.write(".imagekit/archives", b"\xff\xfe")
+    assert bench.run("build").ok().out != first
+    assert bench.run("build", "--output", "oci-archive:image.tar").ok()
+    assert bench.run("build").ok().out == first
