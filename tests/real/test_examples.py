@@ -73,7 +73,8 @@ def test_an_example_is_built_pushed_and_answers(
     imagekit_well("doctor", folder=folder, settings=settings)
 
     repository = f"{plain.host}/examples/{name}"
-    imagekit_well("push", "--to", repository, "--tag", "v1", folder=folder, settings=settings)
+    pushed = imagekit_well("push", "--to", repository, "--tag", "v1", folder=folder, settings=settings)
+    assert ("Amazon Linux 2 reached its end of life on 2026-06-30" in pushed.err) == (document["os"] == "al2")
     ran = imagekit_well("test", *_PATIENT, folder=folder, settings=settings)
     wanted = [(test["name"], one) for test in document["tests"] for one in architectures(document)]
     for test, architecture in wanted:
