@@ -168,7 +168,8 @@ conf = base.conf
 conf.installroot, conf.cachedir, conf.reposdir, conf.varsdir = asked["root"], asked["cache"], [], []
 conf.substitutions.update(arch=asked["arch"], basearch=asked["arch"], releasever="1")
 conf.ignorearch, conf.best, conf.zchunk, conf.plugins = True, asked["best"], False, False
-base.repos.add_new_repo("core", conf, baseurl=[asked["url"]])
+for number, url in enumerate(asked["urls"]):
+    base.repos.add_new_repo(f"r{number}", conf, baseurl=[url])
 base.fill_sack()
 answers = []
 for request in asked["requests"]:
@@ -217,16 +218,33 @@ class Chosen:
 
 def dnf_resolves(world: World, arch: str, requests: list[Wanted], *, best: bool = False) -> list[Chosen]:
     """What dnf would do, for each request by itself, in a base."""
+    urls = [f"file://{world.site}{world.repositories[arch]}/"]
+    place = Place(root=world.roots[arch], urls=urls, arch=arch, settings=world.workshop.settings)
+    return dnf_chooses(place, world.workshop.folder, requests, best=best)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where dnf chooses: a root file system with a database, repositories, an architecture, rpm's settings."""
+
+    root: Path
+    urls: list[str]
+    arch: str
+    settings: Mapping[str, str]
+
+
+def dnf_chooses(place: Place, folder: Path, requests: list[Wanted], *, best: bool = False) -> list[Chosen]:
+    """What dnf would do, for each request by itself; `folder` is for what it keeps."""
     asked = {
-        "root": str(world.roots[arch]),
-        "cache": str(world.workshop.folder / f"dnf-{arch}"),
-        "arch": arch,
+        "root": str(place.root),
+        "cache": str(folder / f"dnf-{place.arch}"),
+        "arch": place.arch,
         "best": best,
-        "url": f"file://{world.site}{world.repositories[arch]}/",
+        "urls": place.urls,
         "requests": [vars(request) for request in requests],
     }
-    (world.workshop.folder / "asked").write_text(json.dumps(asked))
+    (folder / "asked").write_text(json.dumps(asked))
     python = need_file("/usr/bin/python3")  # the system's, which dnf is a module of
-    words = ("-c", f'{python} -c "$0" <"$1"', _RESOLVE, world.workshop.folder / "asked")
-    answers = json.loads(good("sh", *words, settings=world.workshop.settings).out)
+    words = ("-c", f'{python} -c "$0" <"$1"', _RESOLVE, folder / "asked")
+    answers = json.loads(good("sh", *words, settings=dict(place.settings)).out)
     return [Chosen(tuple(item["install"]), tuple(item["remove"]), item["problem"]) for item in answers]
