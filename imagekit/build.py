@@ -15,13 +15,13 @@ from imagekit.facts import layout_from_bytes
 from imagekit.findings import Finding
 from imagekit.gather.inputs import Gathered
 from imagekit.gather.packages import Packages
-from imagekit.gather.placed import At
 from imagekit.gather.said import Said, Saying, together
 from imagekit.oci import canonical, media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
 from imagekit.oci.layer_artifact import LayerArtifact
 from imagekit.oci.ports import Cache, Opener, Writer
+from imagekit.placed import At
 from imagekit.plan.assemble import Layer
 from imagekit.plan.layers import PACKAGES, packages_of
 from imagekit.plan.parts import ArchivePart, EmbeddedPart, FilesPart, ImagePart, PackagesPart, Part

@@ -118,10 +118,10 @@ class PackageRepository:
 class PackageRequest:
     """What has to be resolved of packages for one architecture, which is RPM's name of it.
 
-    `install` and `remove` are requests as dnf takes them. `files` are packages outside all repositories, by URL or by
-    path below `root`, with the sha256 that is known of them, or "". `replaceable` are packages of the base that
-    another one may take the place of without being asked. `places` is where the spec says each, by the
-    key (`packages`, `upgrade`, `remove`) and the name.
+    `install` and `remove` are requests as dnf takes them. `files` are packages outside all repositories, by URL or
+    by path below `root`, with the sha256 that is known of them, or "". `replaceable` are packages of the base that
+    another one may take the place of without being asked. `is_alone` says that the spec is for one architecture;
+    `places` is where the spec says each, by the key (`packages`, `upgrade`, `remove`) and the name.
     """
 
     architecture: str
@@ -132,6 +132,7 @@ class PackageRequest:
     weak_dependencies: bool = False
     repositories: tuple[PackageRepository, ...] = ()
     replaceable: tuple[str, ...] = ()
+    is_alone: bool = field(default=False, compare=False)
     places: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False, repr=False)
 
     @property

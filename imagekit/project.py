@@ -99,6 +99,10 @@ class Project:
                 replace(one, packages=_packages(item, self.base, digest))
                 for one, item in zip(requests, everything, strict=True)
             ]
+        if len(self.spec.architectures) == 1:
+            requests = [
+                replace(one, packages=one.packages and replace(one.packages, is_alone=True)) for one in requests
+            ]
         return Request(platforms=tuple(requests))
 
     @property

@@ -32,6 +32,7 @@ RINGS = (
     {"rpm"},
     {"oci", "architecture", "data"},
     {"decompression"},
+    {"placed"},
     {"errors", "findings", "progress", "parallel", "readable", "values", "words", "interrupts", "masking"},
     {"__init__"},
 )

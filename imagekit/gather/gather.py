@@ -11,11 +11,11 @@ from imagekit.gather import dependencies
 from imagekit.gather.base import BaseReader
 from imagekit.gather.facts import FactsReader
 from imagekit.gather.inputs import Gathered, Gatherer
-from imagekit.gather.placed import At
 from imagekit.gather.trust import Trust
 from imagekit.lock import Lock
 from imagekit.oci.image import Image
 from imagekit.oci.ports import Cache, Source
+from imagekit.placed import At
 from imagekit.plan.parts import ImagePart
 from imagekit.progress import Progress
 from imagekit.project import Project

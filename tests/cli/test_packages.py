@@ -91,6 +91,36 @@ def test_recommended_packages_come_only_when_asked_for(amazon):
     }
 
 
+def test_a_version_that_is_not_there_is_told_with_those_that_are(amazon):
+    for word in ("jq >= 9", "jq-9", "jq=9"):
+        outcome = failed(amazon, packages=[word], architectures=["x86_64"])
+        assert f"no package is, or provides, {word}; there is jq 1.7.1-49.amzn2023, jq 1.6-10.amzn2023" in outcome
+        assert "hint: ask for a version that is there\n" in outcome
+
+
+def test_a_spec_for_one_architecture_is_not_told_of_others(amazon):
+    assert "hint: correct the name\n" in failed(amazon, packages=["jqq"], architectures=["x86_64"])
+
+
+def test_where_no_repository_is_left_that_is_said(amazon):
+    off = [{"name": "amazonlinux", "enabled": False}]
+    assert "all package repositories are taken out" in failed(amazon, packages=["jq"], repositories=off)
+
+
+def test_what_is_wrong_with_a_package_file_or_a_key_has_its_place(amazon):
+    host = f"http://{amazon.registry.host}"
+    amazon.write("vendor/tool.rpm", b"no package")
+    amazon.write("keys/bad.asc", b"nothing")
+    bad = [{"name": "amazonlinux", "gpgkey": "keys/bad.asc"}]
+    for keys, code in (
+        ({"packages": [f"{host}/none.rpm"]}, 4),
+        ({"packages": ["./vendor/tool.rpm"]}, 3),
+        ({"packages": ["jq"], "repositories": bad}, 2),
+        ({"packages": ["jq"], "repositories": [{**bad[0], "gpgkey": "keys/none.asc"}]}, 2),
+    ):
+        assert "  at runtime.yaml:" in failed(amazon, code, **keys)
+
+
 def test_a_package_for_one_architecture(amazon):
     outcome = failed(amazon, packages=["jq", "only-x86"])
     assert "aarch64: no package is, or provides, only-x86" in outcome

@@ -28,8 +28,11 @@ _SEVERAL: Final = (
 def check(answer: Mapping[str, Any], request: PackageRequest) -> None:
     """Raise BuildFailed for an answer that is no choice, with all that was wrong."""
     if "unreadable" in answer:
+        text = answer["unreadable"]
         raise BuildFailed(
-            answer["unreadable"], hint=answer["hint"] or "the package repository has it wrong: try another mirror"
+            text,
+            hint=answer["hint"] or "the package repository has it wrong: try another mirror",
+            place=next((request.places.get(("packages", url)) for url in request.files if text.startswith(url)), None),
         )
     if answer.get("unknown") or answer.get("absent") or answer.get("foreign"):
         raise _unknown(answer, request)
@@ -123,11 +126,12 @@ def _nowhere(word: str, near: list[str], elsewhere: list[str] | None, request: P
         sentence = f"{word} is there for {' and '.join(elsewhere)} only"
         return _Wrong(sentence=sentence, hint=_only(word, elsewhere), place=place)
     others = [item.rpm for item in ARCHITECTURES if item.rpm != request.architecture]
-    return _Wrong(
-        sentence=f"no package is, or provides, {word}{_there_is(near)}",
-        hint=f"correct the name; {_only(word, others)} for a package of one architecture alone",
-        place=place,
-    )
+    hint = "ask for a version that is there" if near and " " in near[0] else "correct the name"
+    if not request.repositories:
+        hint = "all package repositories are taken out: name one under `repositories`, or let one of them in again"
+    elif not request.is_alone:
+        hint += f"; {_only(word, others)} for a package of one architecture alone"
+    return _Wrong(sentence=f"no package is, or provides, {word}{_there_is(near)}", hint=hint, place=place)
 
 
 def _foreign(url: str, arch: str, request: PackageRequest) -> _Wrong:

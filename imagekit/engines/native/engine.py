@@ -23,6 +23,7 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Fetched
 from imagekit.packages import PackageRepository, PackageRequest
 from imagekit.parallel import each
+from imagekit.placed import At
 from imagekit.rpm.updateinfo import Advisory, advisories
 from imagekit.spec.packages import Upgrades
 from imagekit.values import dataclass
@@ -65,7 +66,7 @@ class NativeEngine:
         """
         # As `dnf remove` does: what goes takes along what needs it, and nothing comes in its place.
         look = self.look(request if request.brings_something else replace(request, repositories=()), facts)
-        files = {url: self._file(url, sha256) for url, sha256 in request.files.items()}
+        files = {url: self._file(url, request) for url in request.files}
         upgrade = request.upgrade.names
         if request.upgrade.which is Upgrades.SECURITY:
             upgrade = look.endangered()
@@ -83,7 +84,7 @@ class NativeEngine:
         answers.check(answer, request)
         hrefs = {item.repository.name: item.href for item in look.repositories}
         install = answers.packages(answer, hrefs, files)
-        if fetch:
+        if fetch and install:
             self._check(install, look)
         return LockedPackages(
             asked=request.asked,
@@ -142,13 +143,16 @@ class NativeEngine:
             trust.check(item, path, trusted)
 
         total = sum(item.size for item in install if not item.is_local)
-        with self.means.progress.task(f"fetching {len(install)} packages for {look.architecture}", total) as task:
+        number = f"{len(install)} package{'s' if len(install) != 1 else ''}"
+        with self.means.progress.task(f"fetching {number} for {look.architecture}", total) as task:
             each(one, install, self.means.workers)
 
-    def _file(self, url: str, sha256: str) -> Fetched:
+    def _file(self, url: str, request: PackageRequest) -> Fetched:
         """A package file outside all repositories."""
+        sha256 = request.files[url]
         if "://" in url:
-            return self.means.fetch.fetch(url, digest=Digest(sha256) if sha256 else None, size=None)
+            with At(request.places.get(("packages", url))):
+                return self.means.fetch.fetch(url, digest=Digest(sha256) if sha256 else None, size=None)
         path = os.path.join(self.means.root, url)
         return Fetched(path=path, digest=Digest(sha256), size=os.path.getsize(path))
 

@@ -12,6 +12,7 @@ from imagekit.lock_packages import LockedKey, LockedPackage, LockedRepository
 from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Fetch
 from imagekit.packages import PackageRepository
+from imagekit.placed import At
 from imagekit.rootfs.root import inside
 from imagekit.rpm.package import Package
 from imagekit.rpm.signature import Certificates, verify
@@ -48,8 +49,9 @@ class Keys:
         keys: dict[str, LockedKey] = {}
         certificates = []
         for source in repository.keys:
-            data, digest = self._read(source)
-            found = Certificates.from_bytes(data, source)
+            with At(repository.place):
+                data, digest = self._read(source)
+                found = Certificates.from_bytes(data, source)
             if repository.fingerprints:
                 found = found.only(repository.fingerprints)
             for name, certificate in zip(found.fingerprints, found.certificates, strict=True):

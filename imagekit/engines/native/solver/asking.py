@@ -129,8 +129,11 @@ def lacks_files(universe: Universe, jobs: Iterable[Any], paths: frozenset[int], 
 
 
 def near(universe: Universe, text: str, *, installed: bool = False) -> list[str]:
-    """The names that a word may have been meant to be."""
-    there = universe.installed.solvables_iter() if installed else universe.available()
+    """The names that a word may have been meant to be; with their versions where the name is right."""
+    there = list(universe.installed.solvables_iter() if installed else universe.available())
+    versions = [f"{item.name} {item.evr}" for item in there if _is_version_of(text, item.name)]
+    if versions:
+        return list(dict.fromkeys(versions))[:_LISTED]
     names = sorted({item.name for item in there})
     word = text.split(maxsplit=1)[0].strip("*?").rpartition("/")[2].casefold() if text.split() else ""
     if not word:
@@ -140,6 +143,12 @@ def near(universe: Universe, text: str, *, installed: bool = False) -> list[str]
         return sorted(within, key=lambda name: (len(name), name))[:_LISTED]
     alike = [name for name in names if abs(len(name) - len(word)) <= 4]
     return get_close_matches(word, alike, n=_LISTED, cutoff=0.6)
+
+
+def _is_version_of(text: str, name: str) -> bool:
+    """Whether a word asks for a version of this package: `NAME = 1`, `NAME-1`."""
+    rest = text.removeprefix(name)
+    return rest != text and (rest.lstrip()[:1] in {"<", ">", "="} or (rest[:1] == "-" and rest[1:2].isdigit()))
 
 
 def _ask(found: Asked, text: str, selection: Any, how: int) -> None:
