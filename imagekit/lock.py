@@ -25,6 +25,8 @@ from imagekit.packages import PackageRequest
 from imagekit.values import dataclass
 
 FORMAT: Final = 1
+#: What an engine is called that runs nothing of an image.
+_NATIVE: Final = "native"
 #: What git leaves where it could not merge.
 _MERGE: Final = re.compile(rb"^(?:<{7}|={7}|>{7})(?: |\r?$)", re.MULTILINE)
 #: How a time is written.
@@ -33,18 +35,23 @@ _WRITTEN: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlatformRequest:
-    """What has to be resolved for one architecture. `archives` maps a URL to the sha256 that the spec gives, or ""."""
+    """What has to be resolved for one architecture. `archives` maps a URL to the sha256 that the spec gives, or "".
+
+    `engine` runs what is in the image, so that nobody can promise the same bits twice; empty for one that does not.
+    """
 
     architecture: str
     base: str = ""
     images: tuple[str, ...] = ()
     archives: Mapping[str, str] = field(default_factory=dict)
     packages: PackageRequest | None = None
+    engine: str = ""
 
     def to_mapping(self) -> dict[str, Any]:
         """As it is digested."""
-        packages = {"packages": self.packages.to_mapping()} if self.packages else {}
-        return {"base": self.base, "images": list(self.images), "archives": dict(self.archives), **packages}
+        more: dict[str, Any] = {"packages": self.packages.to_mapping()} if self.packages else {}
+        more |= {"engine": self.engine} if self.engine else {}
+        return {"base": self.base, "images": list(self.images), "archives": dict(self.archives), **more}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,13 +113,14 @@ class LockedArchive:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedPlatform:
-    """What one architecture's request resolved to."""
+    """What one architecture's request resolved to; `engine` as in the request."""
 
     architecture: str
     base: LockedImage | None = None
     images: Mapping[str, LockedImage] = field(default_factory=dict)
     archives: Mapping[str, LockedArchive] = field(default_factory=dict)
     packages: LockedPackages | None = None
+    engine: str = ""
 
     @classmethod
     def from_mapping(cls, architecture: str, document: Mapping[str, Any]) -> Self:
@@ -127,6 +135,7 @@ class LockedPlatform:
                 for url, item in document.get("archives", {}).items()
             },
             packages=LockedPackages.from_mapping(document["packages"]) if "packages" in document else None,
+            engine=_text(document["engine"]["name"]) if "engine" in document else "",
         )
 
     def to_mapping(self) -> dict[str, Any]:
@@ -142,6 +151,8 @@ class LockedPlatform:
             }
         if self.packages:
             document["packages"] = self.packages.to_mapping()
+        if self.engine:
+            document["engine"] = {"name": self.engine, "reproducible": False}
         return document
 
 
@@ -302,6 +313,8 @@ def _platform_differences(lock: Lock, request: PlatformRequest) -> Iterator[str]
     base = locked.base.reference if locked.base else ""
     if base != request.base:
         yield f"{where}: the base is {request.base or 'an empty one'}, locked is {base or 'an empty one'}"
+    if locked.engine != request.engine:
+        yield f"{where}: the engine is {request.engine or _NATIVE}, locked is {locked.engine or _NATIVE}"
     yield from _unlocked(locked, request)
     others = tuple(package_differences(locked.packages, request.packages, where))
     yield from others or _distrusted(locked, request)

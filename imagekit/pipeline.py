@@ -223,6 +223,8 @@ def build(
             source=places.source,
             fetch=places.fetch,
             workers=session.workers,
+            environment=session.environment,
+            logs=str(kept(work).parent / "log"),
         ).install,
         made=made,
         shared=session.shared,

@@ -22,7 +22,7 @@ from imagekit.spec.flatten import for_platform
 from imagekit.spec.known import Known
 from imagekit.spec.load import load
 from imagekit.spec.model import BASE, Kind, Spec
-from imagekit.spec.packages import Package
+from imagekit.spec.packages import NATIVE, Package
 from imagekit.spec.platform import PlatformFromImage, PlatformSpec
 from imagekit.spec.syntax import is_url, label, layout
 from imagekit.values import dataclass
@@ -147,6 +147,7 @@ def _request(spec: PlatformSpec, system: Base, digest: Callable[[str, Place | No
         images=tuple(dict.fromkeys(images)),
         archives={item.source: item.sha256 or "" for item in spec.archives if is_url(item.source)},
         packages=_packages(spec, system, digest) if spec.packages.change_something else None,
+        engine="" if spec.packages.engine == NATIVE else spec.packages.engine,
     )
 
 
@@ -234,6 +235,7 @@ def _without_packages(spec: Spec) -> Iterator[Finding]:
         "weak_dependencies": asked.weak_dependencies,
         "slim": asked.slim,
         "scriptlets": asked.skipped,
+        "engine": asked.engine != NATIVE,
     }
     for key in (key for key, value in about.items() if value):
         yield Finding(
@@ -241,6 +243,13 @@ def _without_packages(spec: Spec) -> Iterator[Finding]:
             message=f"{spec.os} has no packages that `{key}` could be about",
             hint="take it out, or choose another `os`",
             place=spec.places.get(key),
+        )
+    if asked.commands:
+        yield Finding(
+            code="IK0205",
+            message=f"{spec.os} has no shell that `run` could be run by",
+            hint="choose another `os`, or bring what you need with `archives` or `files`",
+            place=asked.commands_place,
         )
 
 

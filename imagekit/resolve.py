@@ -42,6 +42,7 @@ class Resolver:
                 url: self._archive(url, sha256, known.archives.get(url)) for url, sha256 in request.archives.items()
             },
             packages=self.packages(request, base, known.packages) if request.packages and base else None,
+            engine=request.engine,
         )
 
     def _base(self, request: PlatformRequest, known: LockedPlatform) -> LockedImage | None:

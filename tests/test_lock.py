@@ -101,6 +101,17 @@ def test_the_bytes_are_canonical_and_one_value_a_line():
     assert b'  "format": 1,\n' in data
 
 
+def test_an_engine_that_runs_what_is_in_the_image_stands_in_the_lock():
+    (platform,) = LOCK.platforms
+    lock = replace(LOCK, platforms=(replace(platform, engine="docker"),))
+    document = json.loads(lock.to_bytes())["platforms"]["arm64"]
+    assert document["engine"] == {"name": "docker", "reproducible": False}
+    assert Lock.from_bytes(lock.to_bytes(), "runtime.lock") == lock
+    assert b"engine" not in LOCK.to_bytes()
+    asked_for = asked(engine="docker")
+    assert list(differences(replace(lock, request=asked_for.digest), asked_for, MAKING)) == []
+
+
 def test_a_lock_fits_the_request_it_was_made_for():
     assert why() == []
 
@@ -109,6 +120,7 @@ def test_a_lock_fits_the_request_it_was_made_for():
     ("request_", "sentence"),
     [
         (asked(base="corp/base:2"), "arm64: the base is corp/base:2, locked is corp/base:1"),
+        (asked(engine="docker"), "arm64: the engine is docker, locked is native"),
         (asked(base=""), "arm64: the base is an empty one, locked is corp/base:1"),
         (asked(images=("corp/tool:2", "corp/new:1")), "arm64: the image corp/new:1 is not locked"),
         (asked(images=()), "arm64: corp/tool:2 is locked but no longer asked for"),

@@ -42,9 +42,18 @@ def specs(function: _Function) -> _Function:
 
 
 def overrides(function: _Function) -> _Function:
-    """`--set KEY=VALUE`, given as `overrides`: texts for `load`."""
+    """`--set KEY=VALUE` and `--engine NAME`, given as `overrides`: texts for `load`."""
     text = "Override a scalar of the spec; keys below others have dots."
-    return option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help=text)(function)
+    setting = option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help=text)
+    names = ("native", "docker")
+    engine = option("--engine", type=click.Choice(names), help="What installs packages, over the spec's `engine`.")
+
+    @wraps(function)
+    def with_engine(*arguments: Any, overrides: Sequence[str], engine: str | None, **named: Any) -> Any:
+        more = (f"engine={engine}",) if engine else ()
+        return function(*arguments, overrides=(*overrides, *more), **named)
+
+    return setting(engine(with_engine))  # type: ignore[return-value]  # `overrides` in place of both
 
 
 def platform(function: _Function) -> _Function:

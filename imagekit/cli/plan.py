@@ -107,7 +107,9 @@ def _part(part: Part) -> str:
     document = part.to_mapping()
     if document["kind"] == "packages":
         gone = f", {len(document['remove'])} of the base go" if document["remove"] else ""
-        return f"{part.source}: {len(document['install'])} packages{gone}"
+        run = f", then {len(document['run'])} commands" if document.get("run") else ""
+        how = f", by {document['engine']}: not reproducible" if document.get("engine") else ""
+        return f"{part.source}: {len(document['install'])} packages{gone}{run}{how}"
     digest = str(document.get("digest", ""))
     short = digest.removeprefix("sha256:")[:12] if digest.startswith("sha256:") else digest
     return "  ".join(filter(None, (f"{part.source} → {document.get('target', '/')}", short)))

@@ -38,13 +38,14 @@ class Form:
     """What a container is made of: an image that the engine has, and what is mounted in it.
 
     `volumes` are named ones by their mount point, which outlive it. `memory` are folders that are never on a disk, by
-    their mount point, with their size in bytes.
+    their mount point, with their size in bytes. Without `network` no other machine is reached from it.
     """
 
     image: str
     architecture: Architecture
     volumes: Mapping[str, str] = field(default_factory=dict)
     memory: Mapping[str, int] = field(default_factory=dict)
+    network: bool = True
 
 
 class Container:
@@ -115,7 +116,7 @@ def _created(engine: Engine, name: str, form: Form, owner: owners.Owner) -> str:
     api: Any = engine.api
     options = api.create_host_config(
         auto_remove=True,
-        network_mode=None if _has_bridge(engine) else "host",
+        network_mode="none" if not form.network else None if _has_bridge(engine) else "host",
         binds={volume: {"bind": target, "mode": "rw"} for target, volume in form.volumes.items()},
         tmpfs={target: f"rw,nosuid,nodev,mode=0700,size={size}" for target, size in form.memory.items()},
     )

@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from imagekit.engines.ports import Engine, Means
 
 #: Name, module, class.
-ENGINES: Final = (("native", "imagekit.engines.native.engine", "NativeEngine"),)
+ENGINES: Final = (
+    ("native", "imagekit.engines.native.engine", "NativeEngine"),
+    ("docker", "imagekit.engines.docker.engine", "DockerEngine"),
+)
 NAMES: Final = tuple(name for name, _, _ in ENGINES)
 #: The engine where nothing is said: it runs nothing of any package.
 DEFAULT: Final = NAMES[0]

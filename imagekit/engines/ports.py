@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import field
 from typing import Protocol
 
+from imagekit.architecture import Architecture
 from imagekit.engines.codes import LEFT_OUT
 from imagekit.facts import Facts
 from imagekit.lock_packages import LockedPackage, LockedPackages
+from imagekit.oci.digest import Digest
 from imagekit.oci.ports import Cache, Fetch
 from imagekit.packages import PackageRequest
 from imagekit.progress import Progress
@@ -32,13 +35,28 @@ class Warn(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Means:
-    """What engines work with; `root` is what local paths are relative to, `workers` how many things go on at once."""
+    """What engines work with; `root` is what local paths are relative to, `workers` how many things go on at once.
+
+    `environment` is imagekit's own, which leads to a Docker engine; `logs` is the folder for the output of commands.
+    """
 
     fetch: Fetch
     cache: Cache
     progress: Progress
     root: str
     workers: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    logs: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseImage:
+    """The image that a change is for: what an engine may call it, and its stream for `docker load`, in pieces."""
+
+    reference: str
+    architecture: Architecture
+    diff_ids: tuple[Digest, ...]
+    archive: Callable[[], AbstractContextManager[Iterable[bytes]]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +72,8 @@ class Shelf:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
     """What is to become of a base. `read` gives files of it by place, `installed` are its packages by their number in
-    its database; `skipped` are packages whose scriptlets are left out.
+    its database; `skipped` are packages whose scriptlets are left out. `commands` are run in the base afterwards, by an
+    engine that can; it needs the `image`.
     """
 
     facts: Facts
@@ -68,6 +87,8 @@ class Change:
     read: Reader
     skipped: Mapping[str, str] = field(default_factory=dict)
     authorities: tuple[Authority, ...] = ()
+    image: BaseImage | None = None
+    commands: tuple[str, ...] = ()
 
 
 class Difference(Protocol):

@@ -9,25 +9,28 @@ from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from imagekit import engines, images
-from imagekit.architecture import by_name
+from imagekit.architecture import by_name, by_oci
 from imagekit.errors import BuildFailed, WrongChecksum
 from imagekit.findings import Place
 from imagekit.gather import paths
 from imagekit.gather.facts import FactsReader
+from imagekit.gather.local_layers import LocalLayers
 from imagekit.lock import LockedImage, LockedPlatform
 from imagekit.lock_packages import LockedPackage, LockedPackages
+from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
 from imagekit.oci.image import Image
-from imagekit.oci.ports import Cache, Fetch, Source
+from imagekit.oci.ports import Cache, Fetch, Opener, Source
 from imagekit.plan.parts import PackagesPart
 from imagekit.progress import Progress
 from imagekit.rootfs.authorities import Authority
+from imagekit.spec.packages import Packages as Asked
 from imagekit.spec.platform import PlatformSpec
 from imagekit.spec.syntax import is_url
 from imagekit.values import dataclass
 
 if TYPE_CHECKING:
-    from imagekit.engines.ports import Difference, Warn
+    from imagekit.engines.ports import BaseImage, Difference, Warn
     from imagekit.rpm.signature import Certificates
 
 
@@ -54,40 +57,48 @@ class Packages:
     @classmethod
     def of(cls, spec: PlatformSpec, locked: LockedPlatform, image: Image, known: Known) -> Self | None:
         """The change for a platform, in which what is to be trusted counts; None where there is none."""
-        authorities = known.authorities
+        authorities, asked = known.authorities, spec.packages
         packages = locked.packages or LockedPackages()
-        if locked.base is None or not (packages.install or packages.removed or authorities):
+        if locked.base is None or not (packages.install or packages.removed or authorities or asked.commands):
             return None
         return cls(
             part=PackagesPart(
-                source=", ".join((*sorted(packages.asked), *spec.packages.certificates)) or "what the base has",
+                source=", ".join((*sorted(packages.asked), *asked.certificates, *_commands(asked)))
+                or "what the base has",
                 base=locked.base.manifest,
                 install={item.nevra: item.digest for item in packages.install},
                 removed=tuple(sorted(packages.removed)),
-                slim=spec.packages.slim,
-                skipped=tuple(sorted(spec.packages.skipped)),
+                slim=asked.slim,
+                skipped=tuple(sorted(asked.skipped)),
                 database=known.database(locked.base, image) if packages.install or packages.removed else "",
                 certificates=tuple(Digest.of(one.pem) for one in authorities),
+                engine=locked.engine,
+                commands=asked.commands,
                 place=_place(spec),
             ),
             locked=packages,
             base=locked.base,
             image=image,
             root=spec.root,
-            skipped=spec.packages.skipped,
+            skipped=asked.skipped,
             authorities=authorities,
         )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installer:
-    """Installs packages; `source` opens an image's name, `fetch` brings a package by its URL."""
+    """Installs packages; `source` opens an image's name, `fetch` brings a package by its URL.
+
+    `environment` is imagekit's own, `logs` the folder for the output of commands that run in an image.
+    """
 
     cache: Cache
     progress: Progress
     source: Callable[[str], tuple[Source, str]]
     fetch: Fetch
     workers: int
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    logs: str = ""
 
     def install(self, packages: Packages, warn: Warn) -> Difference:
         """The packages, ready to be written; raises as an engine does."""
@@ -102,8 +113,10 @@ class Installer:
             progress=self.progress,
             root=packages.root,
             workers=self.workers,
+            environment=self.environment,
+            logs=self.logs,
         )
-        return engines.engine(engines.DEFAULT, means).install(
+        return engines.engine(packages.part.engine or engines.DEFAULT, means).install(
             Change(
                 facts=facts,
                 install=packages.locked.install,
@@ -119,7 +132,30 @@ class Installer:
                 read=partial(reader.contents, packages.base, packages.image),
                 skipped=packages.skipped,
                 authorities=packages.authorities,
+                image=self._image(packages),
+                commands=packages.part.commands,
             )
+        )
+
+    def _image(self, packages: Packages) -> BaseImage:
+        """The base as an engine takes it, its layers verified on the way."""
+        from imagekit.engines.ports import BaseImage
+        from imagekit.execute.image import LocalImage
+
+        image, named = packages.image, packages.base.reference
+
+        def opened(blob: Descriptor) -> Opener:
+            source, _ = self.source(named)
+            (opener,) = LocalLayers(cache=self.cache, progress=self.progress).openers(source, (blob,), named)
+            return opener
+
+        architecture = by_oci(image.platform.architecture)
+        local = LocalImage(name=named, architecture=architecture, image=image, open=opened)
+        return BaseImage(
+            reference=local.reference,
+            architecture=architecture,
+            diff_ids=image.config.diff_ids,
+            archive=local.archive,
         )
 
     def _keys(self, packages: Packages) -> Callable[[LockedPackage], Certificates | None]:
@@ -165,6 +201,13 @@ def names_in_base(reader: FactsReader, locked: LockedPlatform) -> tuple[str, ...
     return tuple(header.nevra.name for header in headers)
 
 
+def _commands(asked: Asked) -> tuple[str, ...]:
+    """What the layer's title says of commands: not their words, which may hold what is nobody's business."""
+    number = len(asked.commands)
+    return (f"{number} command{'s' if number > 1 else ''}",) if number else ()
+
+
 def _place(spec: PlatformSpec) -> Place | None:
     """Where the spec asks for the first of them."""
-    return next((item.place for item in spec.packages.install if item.place), None)
+    places = [item.place for item in spec.packages.install if item.place]
+    return places[0] if places else spec.packages.commands_place

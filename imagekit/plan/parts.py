@@ -107,7 +107,8 @@ class EmbeddedPart:
 class PackagesPart:
     """Packages for the base with the manifest `base`, and those of its own that go; `skipped` are the packages whose
     scriptlets are left out, `certificates` those that the image is to trust, `database` the file of
-    the base's RPM database, by which its kind is known.
+    the base's RPM database, by which its kind is known. `engine` is empty for one that runs nothing of the image; one
+    that does may run `commands` as well.
     """
 
     source: str
@@ -118,6 +119,8 @@ class PackagesPart:
     skipped: tuple[str, ...] = ()
     database: str = ""
     certificates: tuple[Digest, ...] = ()
+    engine: str = ""
+    commands: tuple[str, ...] = ()
     place: Place | None = field(default=None, compare=False, repr=False)
 
     def to_mapping(self) -> dict[str, Any]:
@@ -131,6 +134,7 @@ class PackagesPart:
             "skipped": list(self.skipped),
             "database": self.database,
             "certificates": [str(digest) for digest in self.certificates],
+            **({"engine": self.engine, "reproducible": False, "run": list(self.commands)} if self.engine else {}),
         }
 
 

@@ -12,6 +12,8 @@ from imagekit.values import dataclass
 BLOCK: Final = 512
 #: pax headers (local, global, Solaris' own), GNU long names and long link targets.
 EXTENSIONS: Final = frozenset({b"x", b"g", b"X", b"L", b"K"})
+#: How GNU tar, star and engines write the capabilities of a file (capabilities(7)).
+_CAPABILITY: Final = "SCHILY.xattr.security.capability"
 _MAX_NUMBER: Final = 1 << 62
 _TIME: Final = re.compile(rb"(-?)(\d{1,18})(?:\.(\d{0,20}))?")
 _NUMBER: Final = re.compile(rb"\d{1,18}")
@@ -21,7 +23,9 @@ _OCTAL: Final = re.compile(rb"[ ]*([0-7]*)[ \0]*")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Header:
-    """The fields of a header block; `kind` is the type flag, names are decoded with surrogate escapes."""
+    """The fields of a header block; `kind` is the type flag, names are decoded with surrogate escapes; `capability` are
+    the bytes of `security.capability`.
+    """
 
     name: str
     kind: bytes
@@ -32,6 +36,7 @@ class Header:
     mtime: int
     target: str
     is_sparse: bool = False
+    capability: bytes = b""
 
     @classmethod
     def from_block(cls, block: bytes) -> Self:
@@ -76,6 +81,7 @@ class Header:
             gid=_decimal(records["gid"]) if records.get("gid") else self.gid,
             mtime=_seconds(records["mtime"]) if records.get("mtime") else self.mtime,
             is_sparse=self.is_sparse or any(key.startswith("GNU.sparse.") for key in records),
+            capability=records.get(_CAPABILITY, b""),
         )
 
 

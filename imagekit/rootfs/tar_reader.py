@@ -55,7 +55,10 @@ class MemberKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
-    """A member as the archive says, unchecked; what is not UTF-8 in its names is surrogate-escaped."""
+    """A member as the archive says, unchecked; what is not UTF-8 in its names is surrogate-escaped.
+
+    `capability` are the bytes of `security.capability`.
+    """
 
     number: int
     name: str
@@ -66,6 +69,7 @@ class Member:
     mtime: int
     size: int
     target: str
+    capability: bytes = b""
 
 
 _KINDS: Final = {
@@ -180,6 +184,7 @@ class TarReader:
             mtime=header.mtime,
             size=header.size if kind is MemberKind.FILE else 0,
             target=header.target,
+            capability=header.capability,
         )
 
     def _some(self, size: int) -> bytes:

@@ -8,6 +8,7 @@ from typing import Final
 from imagekit.findings import Finding
 from imagekit.spec.draft import Draft, warning
 from imagekit.spec.node import Path, dotted
+from imagekit.spec.packages import NATIVE
 from imagekit.spec.syntax import is_url
 
 
@@ -65,9 +66,16 @@ def _keys_are_known(draft: Draft) -> Iterator[Finding]:
             yield warning("IK0110", draft.places.get((*path, "gpgcheck")), message, hint)
 
 
+def _commands_have_a_container(draft: Draft) -> Iterator[Finding]:
+    if draft.document.get("run") and draft.document.get("engine", NATIVE) == NATIVE:
+        hint = "add `engine: docker`, or build with --engine docker"
+        yield draft.find("IK0107", ("run",), "`run` needs a container, which the engine `native` has not", hint)
+
+
 RULES: Final[tuple[Callable[[Draft], Iterator[Finding]], ...]] = (
     _checksums_are_of_files,
     _nothing_comes_and_goes,
     _repositories_have_one_place,
     _keys_are_known,
+    _commands_have_a_container,
 )

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from imagekit.architecture import Architecture, among
 from imagekit.findings import Place
 from imagekit.values import dataclass
+
+#: The engine where nothing is said.
+NATIVE: Final = "native"
 
 
 class Upgrades(StrEnum):
@@ -104,8 +107,8 @@ class Upgrade:
 class Packages:
     """All that a spec says of packages. `skipped` are the packages whose scriptlets are left out, with the reason.
 
-    `certificates` are files below `root` that the image shall trust. `places` is where the names under `upgrade` and
-    `remove` stand, by the key and the name.
+    `certificates` are files below `root` that the image shall trust. `engine` is what installs, `commands` are run in
+    the base afterwards. `places` is where the names under `upgrade` and `remove` stand, by the key and the name.
     """
 
     install: tuple[Package, ...] = ()
@@ -116,6 +119,9 @@ class Packages:
     slim: bool = False
     skipped: Mapping[str, str] = field(default_factory=dict)
     certificates: tuple[str, ...] = ()
+    engine: str = NATIVE
+    commands: tuple[str, ...] = ()
+    commands_place: Place | None = field(default=None, compare=False, repr=False)
     places: Mapping[tuple[str, str], Place] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
@@ -139,6 +145,9 @@ class Packages:
                 for name, item in value.get("scriptlets", {}).items()
             },
             certificates=tuple(dict.fromkeys(value.get("certificates", ()))),
+            engine=value.get("engine", NATIVE),
+            commands=tuple(value.get("run", ())),
+            commands_place=places.get("run"),
             places={
                 (key, name): place
                 for key in ("upgrade", "remove")

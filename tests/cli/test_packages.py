@@ -637,6 +637,7 @@ def test_an_empty_image_has_no_packages(bench):
     ("name", "value"),
     [
         ("slim", True),
+        ("engine", "docker"),
         ("weak_dependencies", True),
         ("scriptlets", {"jq": "skip"}),
         ("repositories", UNCHECKED),
@@ -651,6 +652,38 @@ def test_an_empty_image_has_nothing_to_say_of_packages(bench, name, value):
     assert "error[IK0205]: scratch has no packages" in outcome.err
     bench.spec(os="scratch", slim=False, repositories=[])
     assert "IK0205" not in bench.run("validate").err
+
+
+def test_an_empty_image_has_no_shell(bench):
+    bench.spec(os="scratch", engine="docker", run=["true"])
+    assert "error[IK0205]: scratch has no shell that `run` could be run by" in bench.run("validate").err
+
+
+def test_another_engine_keeps_what_is_locked_and_says_that_nobody_can_promise_the_same_bits(amazon):
+    native = lock(amazon, packages=["jq"], architectures=["x86_64"])
+    amazon.run("lock", "--engine", "docker").ok()
+    platform = json.loads(amazon.lock.read_bytes())["platforms"]["x86_64"]
+    assert platform["packages"] == native
+    assert platform["engine"] == {"name": "docker", "reproducible": False}
+    outcome = amazon.run("build", "--locked")
+    assert outcome.code == 1
+    assert "x86_64: the engine is native, locked is docker" in outcome.err
+    (plan,) = amazon.run("plan", "--engine", "docker", "--json").ok().document
+    (part,) = plan["layers"][0]["parts"]
+    assert (part["engine"], part["reproducible"], part["run"]) == ("docker", False, [])
+    assert "jq: 2 packages, by docker: not reproducible" in amazon.run("plan", "--engine", "docker").ok().out
+
+
+def test_commands_are_part_of_the_plan_without_their_words_in_its_titles(amazon):
+    amazon.spec(engine="docker", run=["echo one", "echo two"], architectures=["x86_64"])
+    (plan,) = amazon.run("plan", "--json").ok().document
+    packages = plan["layers"][0]
+    assert packages["parts"][0]["run"] == ["echo one", "echo two"]
+    assert packages["parts"][0]["source"] == "2 commands"
+    keys = {packages["key"]}
+    amazon.spec(engine="docker", run=["echo one", "echo 2"], architectures=["x86_64"])
+    keys.add(amazon.run("plan", "--json").ok().document[0]["layers"][0]["key"])
+    assert len(keys) == 2
 
 
 def test_versions_that_differ_between_the_architectures_are_a_warning(amazon):

@@ -153,9 +153,9 @@ def value(key: str, written: str, line: int, column: int, finding: str, hint: st
 
 
 KEYS = (
-    "architectures, archives, base, bootstrap, build, certificates, environment, extends, files, handler, kind, "
-    "labels, language, name, os, packages, push, remove, repositories, root, scriptlets, slim, tests, upgrade, "
-    "version, weak_dependencies"
+    "architectures, archives, base, bootstrap, build, certificates, engine, environment, extends, files, handler, "
+    "kind, labels, language, name, os, packages, push, remove, repositories, root, run, scriptlets, slim, tests, "
+    "upgrade, version, weak_dependencies"
 )
 VALUES = {
     "an unknown key": value(

@@ -8,9 +8,9 @@ from imagekit.findings import Severity
 HEAD = "name: app\nlanguage: scripted\nos: linux1\n"
 HANDLER = "handler: a.b\n"
 KEYS = (
-    "valid keys here: architectures, archives, base, bootstrap, build, certificates, environment, extends, files, "
-    "handler, kind, labels, language, name, os, packages, push, remove, repositories, root, scriptlets, slim, tests, "
-    "upgrade, version, weak_dependencies"
+    "valid keys here: architectures, archives, base, bootstrap, build, certificates, engine, environment, extends, "
+    "files, handler, kind, labels, language, name, os, packages, push, remove, repositories, root, run, scriptlets, "
+    "slim, tests, upgrade, version, weak_dependencies"
 )
 ROOT = "write it relative to `root`, which is the spec's folder when left out"
 VERSION = "it has to be letters, digits and . + _ -, at most 64, beginning with a letter or a digit"
@@ -32,6 +32,9 @@ WRONG = [
         "IK0107",
         "the lock has the checksum of what comes out of a package repository",
     ),
+    ("run: [true]", "4:6", "IK0107", "add `engine: docker`, or build with --engine docker"),
+    ("engine: podman", "4:9", "IK0104", "valid values: native, docker"),
+    ("run: true", "4:6", "IK0103", 'for example `run: ["localedef -i de_DE -f UTF-8 de_DE.UTF-8"]`'),
     ("remove: [-curl]", "4:10", "IK0104", "write the name as `dnf install` takes it"),
     ("upgrade: ['@all']", "4:11", "IK0104", "name the packages that you need of it"),
     (

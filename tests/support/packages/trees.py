@@ -167,3 +167,45 @@ def _without_times(blob: bytes) -> bytes:
 def short(headers: dict[str, bytes]) -> dict[str, str]:
     """Headers as their digests, for a comparison that can be read."""
     return {name: hashlib.sha256(data).hexdigest()[:16] for name, data in headers.items()}
+
+
+@dataclass(frozen=True)
+class Held:
+    """A path of an image: what it is, without ever having been on a disk."""
+
+    kind: bytes
+    mode: int
+    owner: tuple[int, int]
+    mtime: int
+    target: str
+    content: str
+    capability: str
+
+
+def merged(layers: Iterable[bytes]) -> dict[str, Held]:
+    """Every path of an image with these layers, lowest first, after whiteouts; of directories no times."""
+    made: dict[str, Held] = {}
+    for data in layers:
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            members = list(tar)
+            for member in members:
+                parent, name = os.path.split(member.name)
+                if name.startswith(".wh."):
+                    gone = os.path.join(parent, name.removeprefix(".wh."))
+                    assert gone in made, f"a whiteout for {gone}, which is not there"
+                    made = {path: held for path, held in made.items() if not f"{path}/".startswith(f"{gone}/")}
+            made |= {one.name: _held(tar, one) for one in members if not os.path.basename(one.name).startswith(".wh.")}
+    return made
+
+
+def _held(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Held:
+    file = tar.extractfile(member) if member.isfile() else None
+    return Held(
+        member.type,
+        member.mode,
+        (member.uid, member.gid),
+        0 if member.isdir() else int(member.mtime),
+        member.linkname,
+        hashlib.sha256(file.read() if file else b"").hexdigest(),
+        member.pax_headers.get(f"SCHILY.xattr.{_CAPABILITY}", ""),
+    )

@@ -62,7 +62,7 @@ class World:
         tars = {}
         for arch, root in self.roots.items():
             further = {"lambda-entrypoint.sh": ENTRYPOINT_SCRIPT, **programs.get(OCI_ARCHES[arch], {})}
-            tars[OCI_ARCHES[arch]] = [_tar_of(root), _tar_with(further)]
+            tars[OCI_ARCHES[arch]] = [tar_of(root), tar_with(further)]
         return StandIn.of(tars)
 
     def rpm(self, root: Path, *words: str | Path) -> Ran:
@@ -140,7 +140,7 @@ def _root(workshop: Workshop, arch: str, packages: list[Path]) -> Path:
     return root
 
 
-def _tar_of(root: Path) -> bytes:
+def tar_of(root: Path) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(root.rglob("*")):
@@ -148,7 +148,7 @@ def _tar_of(root: Path) -> bytes:
     return stream.getvalue()
 
 
-def _tar_with(programs: Mapping[str, bytes]) -> bytes:
+def tar_with(programs: Mapping[str, bytes]) -> bytes:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for name, data in programs.items():
