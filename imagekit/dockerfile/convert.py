@@ -96,7 +96,8 @@ class _Final:
         self._recipe.say("language", self._around.any_language, line)
         self._recipe.say("os", self._system.name, line)
         own = self._system.reference
-        wanted = next((one for one in ARCHITECTURES if image in {f"{own}-{one.name}", f"{own}-{one.oci}"}), None)
+        tag = image.rpartition("/")[2].partition("@")[0]
+        wanted = next((one for one in ARCHITECTURES if tag.endswith((f"-{one.name}", f"-{one.oci}"))), None)
         platform = self._chain[-1].platform or self._chain[0].platform
         wanted = wanted or next((one for one in ARCHITECTURES if one.platform == platform), None)
         if wanted:
@@ -111,7 +112,7 @@ class _Final:
             )
         elif self._form is None:
             self._unknown(image, line)
-        elif image != own and not (wanted and image.startswith(own)):
+        elif image != own and not (wanted and image in {f"{own}-{wanted.name}", f"{own}-{wanted.oci}"}):
             self._recipe.say("base", written(image), line)
 
     def _unknown(self, image: str, line: int) -> None:

@@ -1,1 +1,2 @@
-runtime/loop.sh
+#!/bin/sh
+exit 0
