@@ -1,4 +1,4 @@
-"""What becomes of locks beside the one line: made anew, brought up to date, compared with what there is now."""
+"""What becomes of locks beside the one line: made anew, brought up to date, compared with what there is now, told."""
 
 from __future__ import annotations
 
@@ -72,6 +72,18 @@ def news(session: Session, work: Project, known: Lock, now: Lock, *, all_bases: 
         if asked.packages and (locked := known.platform(asked.architecture))
         for item in platform_news(resolver, asked, locked, now.at(asked.architecture))
     )
+
+
+def bill(session: Session, work: Project, lock: Lock) -> dict[str, object]:
+    """What the images consist of, as SPDX 2.3; nothing is built."""
+    from imagekit.gather.bill import Bills
+    from imagekit.gather.facts import FactsReader
+    from imagekit.sbom import document
+
+    places = session.places.below(work.spec.root)
+    bills = Bills(reader=FactsReader(cache=session.cache, progress=session.progress, source=places.source))
+    found = [bills.of(spec, lock.at(spec.architecture.name)) for spec in work.platforms]
+    return document(work.spec.name, work.spec.version or "", found, lock.created, f"imagekit-{__version__}")
 
 
 def made(

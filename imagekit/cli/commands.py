@@ -40,6 +40,7 @@ _TABLE: Final = (
     ("explain", "imagekit.cli.explain", "look", "why is this package in the image?"),
     ("inspect", "imagekit.cli.inspect", "look", "platforms, layers and config of an image"),
     ("diff", "imagekit.cli.diff", "look", "what is another in a second image: config, layers, files"),
+    ("sbom", "imagekit.cli.sbom", "look", "what the images of a spec consist of, as SPDX"),
     ("invoke", "imagekit.cli.invoke", "run", "send one event to an image on this machine"),
     ("run", "imagekit.cli.run", "run", "serve an image on this machine as Lambda does"),
     (

@@ -52,6 +52,7 @@ Look:
   explain  why is this package in the image?
   inspect  platforms, layers and config of an image
   diff     what is another in a second image: config, layers, files
+  sbom     what the images of a spec consist of, as SPDX
 
 Run:
   invoke  send one event to an image on this machine
