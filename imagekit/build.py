@@ -30,7 +30,6 @@ from imagekit.progress import Progress, Task
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rootfs.gzip import Codec, LayerBlob
-from imagekit.rootfs.watched import Watch
 from imagekit.shared_layers import Found, SharedLayers
 from imagekit.values import dataclass
 
@@ -190,6 +189,7 @@ class Builder:
 
     def _write(self, wanted: _Wanted, writer: Writer, making: _Making) -> LayerBlob:
         from imagekit.rootfs.layer import write_layer
+        from imagekit.rootfs.watched import Watch
 
         plan, gathered = wanted.plan, wanted.gathered
         items = (item for part in _each(plan.parts, making.at) for item in self._items(part, gathered))

@@ -12,8 +12,7 @@ from imagekit.errors import UsageError
 from imagekit.lock import Lock, Making
 from imagekit.oci.digest import Digest
 from imagekit.project import Project
-from imagekit.rootfs.gzip import Codec
-from imagekit.rootfs.layer import LAYER_FORMAT
+from imagekit.rootfs.gzip import LAYER_FORMAT, Codec
 from imagekit.spec.bootstrap import Client
 
 #: What `--compression` takes.

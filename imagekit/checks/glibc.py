@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from imagekit.findings import Finding, Place, Severity
 from imagekit.oci import canonical
 from imagekit.plan.parts import ArchivePart, FilesPart, ImagePart, Part
 from imagekit.rootfs.entry import shown
-from imagekit.rootfs.watched import Watch
 from imagekit.values import dataclass
+
+if TYPE_CHECKING:
+    from imagekit.rootfs.watched import Watch
 
 CODE: Final = "IK0401"
 #: More of them are one line.

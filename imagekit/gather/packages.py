@@ -23,7 +23,6 @@ from imagekit.oci.image import Image
 from imagekit.oci.ports import Cache, Fetch, Opener, Source
 from imagekit.plan.parts import PackagesPart
 from imagekit.progress import Progress
-from imagekit.rootfs.authorities import Authority
 from imagekit.spec.packages import Packages as Asked
 from imagekit.spec.platform import PlatformSpec
 from imagekit.spec.syntax import is_url
@@ -31,6 +30,7 @@ from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from imagekit.engines.ports import BaseImage, Difference, Warn
+    from imagekit.rootfs.authorities import Authority
     from imagekit.rpm.signature import Certificates
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from imagekit.errors import InvalidFile
 from imagekit.gather import paths, regular
 from imagekit.making import certificates
 from imagekit.project import Project
-from imagekit.rootfs.authorities import Authority, authorities, bundle
 from imagekit.values import dataclass
+
+if TYPE_CHECKING:
+    from imagekit.rootfs.authorities import Authority
 
 #: Of a file of certificates; more is none.
 _MAX_FILE = 4 << 20
@@ -25,6 +27,11 @@ class Trust:
     @classmethod
     def of(cls, project: Project) -> Self:
         """For all platforms of a project; raises InvalidFile for a file that holds no certificate."""
+        there = certificates(project.base)
+        if not project.spec.packages.certificates:
+            return cls(bundle=there)
+        from imagekit.rootfs.authorities import authorities, bundle
+
         own: list[Authority] = []
         for number, name in enumerate(project.spec.packages.certificates):
             place = project.spec.places.get(f"certificates.{number}")
@@ -33,7 +40,6 @@ class Trust:
                 own += authorities(regular.read(str(path), _MAX_FILE), name)
             except InvalidFile as error:
                 raise InvalidFile(error.message, hint=error.hint, place=error.place or place) from error
-        there = certificates(project.base)
         return cls(
             authorities=tuple(own),
             bundle=bundle(there, {one.certificate: one.pem for one in own}) if there and own else there,

@@ -26,6 +26,8 @@ from imagekit.values import dataclass
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+#: Counts up when the same entries would give other bytes; stands in the lock beside the codec.
+LAYER_FORMAT: Final = 2
 #: Uncompressed bytes that are deflated in one call.
 BLOCK: Final = 1 << 20
 #: Deflate's window: how far back a block may refer (RFC 1951).

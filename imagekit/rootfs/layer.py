@@ -21,8 +21,6 @@ from imagekit.rootfs.tar import END, header, padding
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-#: Counts up when the same entries would give other bytes; stands in the lock.
-LAYER_FORMAT: Final = 2
 _PIECE: Final = 1 << 20
 #: Directories that paths imply without an entry of their own: a hostile archive could imply two thousand a file.
 _MAX_IMPLIED: Final = 100_000

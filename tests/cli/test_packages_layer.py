@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import sys
 import tarfile
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import certifi
 
 from tests.support.bases import Node, StandIn
 from tests.support.bench import PROVIDED, Bench, put
+from tests.support.commands import good
 from tests.support.packages import system
 from tests.support.packages.bench import TRUSTED, UNCHECKED, furnish
 from tests.support.packages.package import CONFIG, NOREPLACE, Item, Package, folder
@@ -269,3 +271,27 @@ def test_a_configuration_that_the_base_changed_is_read_and_kept(bench: Bench):
     picture = bench.pushed()["x86_64"]
     assert files(picture.layer(-2)) == ["etc/thing.conf.rpmnew", "var/lib/rpm/rpmdb.sqlite"]
     assert picture.read(-2, "etc/thing.conf.rpmnew") == b"new"
+
+
+#: What only a build that makes something needs.
+HEAVY = (
+    *("imagekit.resolve", "imagekit.engines.native", "imagekit.rpm.header", "solv", "apsw", "pysequoia"),
+    *("imagekit.rootfs.layer", "imagekit.rootfs.tar_reader", "imagekit.rootfs.authorities", "imagekit.rootfs.watched"),
+    *("zstandard", "lzma", "tempfile"),
+)
+BUILD_AND_LOOK = """
+import sys
+from imagekit.cli import main
+try:
+    main(["build"])
+except SystemExit as end:
+    assert not end.code, end.code
+print("loaded", [name for name in sys.argv[1:] if name in sys.modules])
+"""
+
+
+def test_a_build_that_changes_nothing_loads_nothing_of_what_makes_layers(amazon: Bench):
+    amazon.spec(repositories=TRUSTED, packages=["jq"])
+    first = amazon.run("build").ok()
+    again = good(sys.executable, "-c", BUILD_AND_LOOK, *HEAVY, folder=amazon.folder)
+    assert again.lines == [*first.out.splitlines(), "loaded []"]

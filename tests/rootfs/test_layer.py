@@ -14,8 +14,8 @@ from imagekit.errors import BuildFailed
 from imagekit.oci.digest import Digest
 from imagekit.rootfs.base_layout import BaseLayout, Directory
 from imagekit.rootfs.entry import MTIME, Entry, Item, Kind
-from imagekit.rootfs.gzip import Codec
-from imagekit.rootfs.layer import LAYER_FORMAT, write_layer
+from imagekit.rootfs.gzip import LAYER_FORMAT, Codec
+from imagekit.rootfs.layer import write_layer
 
 LAYOUT = BaseLayout(
     directories={
