@@ -28,13 +28,18 @@ _NOTHING: Final = Tree.from_nodes(()).digest
 
 def check(spec: PlatformSpec, language: Language, workshop: Workshop) -> None:
     """Raise Missing when a default build of the platform, or what a container needs, is not to be had here."""
-    for step, title in _titled(spec):
-        if not step.is_on_host and Path(spec.root, step.directory).is_dir():
-            wanted = ContainerStep.of(spec, step, title, workshop)
-            if not wanted.is_current(workshop):
-                wanted.check(workshop)
-        elif step.secrets:
+    for number, (step, title) in enumerate(_titled(spec)):
+        if step.is_on_host:
             _secrets(step, workshop)
+            continue
+        try:
+            wanted = ContainerStep.of(spec, step, title, workshop)
+        except InvalidFile:
+            if number == 0:
+                raise
+            continue  # an earlier step may make what it reads
+        if not wanted.is_current(workshop):
+            wanted.check(workshop)
     if is_default(spec, language):
         check_machine(spec, language, workshop.machine)
         environment = workshop.environment_of(spec, language, output(spec))

@@ -9,55 +9,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.bases import StandIn
-from tests.support.commands import Ran, imagekit, imagekit_well
+from tests.support.builds import PROGRAM, Site
+from tests.support.commands import imagekit_well
 from tests.support.docker_registry import Bases, DockerRegistry
 from tests.support.engine import Engine
 
 pytestmark = pytest.mark.real
 
 
-@dataclass(frozen=True)
-class Site:
-    """A folder with a spec, and an engine to build with."""
-
-    folder: Path
-    settings: dict[str, str]
-
-    def spec(self, *steps: dict[str, object], **more: object) -> None:
-        document = {
-            "name": "app",
-            "language": "custom",
-            "os": "al2023",
-            "handler": "app.handler",
-            "bootstrap": {"path": "build/{architecture}/bootstrap"},
-            "build": [{"in": "base", **step} for step in steps],
-            **more,
-        }
-        (self.folder / "runtime.yaml").write_text(json.dumps(document))
-
-    def write(self, name: str, text: str) -> None:
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-
-    def build(self, *arguments: str, **settings: str) -> Ran:
-        return imagekit("build", *arguments, folder=self.folder, settings={**self.settings, **settings})
-
-    def built(self, *arguments: str, **settings: str) -> Ran:
-        return imagekit_well("build", *arguments, folder=self.folder, settings={**self.settings, **settings})
-
-
 @pytest.fixture
 def site(bases: Bases, docker: Engine, tmp_path: Path) -> Site:
-    folder = tmp_path / "app"
-    folder.mkdir()
-    return Site(folder, {**bases.settings, **docker.settings, "IMAGEKIT_CACHE_DIR": str(tmp_path / "cache")})
+    return Site.make(tmp_path, bases.settings, docker.settings)
 
 
 def test_a_step_in_the_base_makes_the_program_of_each_architecture(site: Site, docker: Engine) -> None:
@@ -76,10 +43,6 @@ def test_a_step_in_the_base_makes_the_program_of_each_architecture(site: Site, d
     assert again.err.count("unchanged") == 2
     site.write("src/greeting", "goodbye")
     assert site.built().err.count("unchanged") == 0
-
-
-#: Makes a program that says what stands in `made`.
-PROGRAM = 'printf "#!/bin/sh\\n# $(cat made)\\n" > "$IMAGEKIT_OUTPUT"'
 
 
 def test_an_image_of_the_specs_own_is_pinned_and_may_have_packages(
@@ -216,6 +179,15 @@ def test_a_daemon_that_a_command_leaves_ends_with_its_container(site: Site, dock
     site.built("--platform", "x86_64")
     running = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
     assert not any(b"4242" in words for words in running)
+
+
+def test_an_earlier_step_may_make_what_a_container_reads(site: Site) -> None:
+    site.spec(
+        {"run": "mkdir -p gen; echo $IMAGEKIT_ARCHITECTURE > gen/made", "in": "host"},
+        {"run": f"cd gen; {PROGRAM}", "inputs": ["gen/made"]},
+    )
+    site.built()
+    assert site.made("arm64").endswith("# arm64\n")
 
 
 def test_without_an_engine_nothing_begins(site: Site, tmp_path: Path) -> None:

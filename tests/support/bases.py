@@ -155,13 +155,15 @@ class StandIn:
         return cls.of(tars, family, on_build=on_build)
 
     @classmethod
-    def of(cls, tars: Mapping[str, list[bytes]], family: str = "oci", *, on_build: bool = False) -> StandIn:
+    def of(
+        cls, tars: Mapping[str, list[bytes]], family: str = "oci", *, on_build: bool = False, level: int = 6
+    ) -> StandIn:
         """A base of these layers, by OCI's name of the architecture."""
         index_type, manifest_type, config_type, layer_type = TYPES[family]
         made = cls(index=b"", index_type=index_type, manifest_type=manifest_type)
         entries = []
         for architecture, plain in tars.items():
-            layers = [made.add(gzip.compress(tar, 6, mtime=0), layer_type) for tar in plain]
+            layers = [made.add(gzip.compress(tar, level, mtime=0), layer_type) for tar in plain]
             config = made.add(json.dumps(_config(architecture, plain, family, on_build=on_build)).encode(), config_type)
             manifest = json.dumps(
                 {"schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers}, indent=3

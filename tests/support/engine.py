@@ -44,13 +44,19 @@ class Engine:
 
 
 @contextmanager
-def engine() -> Iterator[Engine]:
-    """An engine; it ends with the block and takes its containers and mounts with it."""
+def engine(room: str = "") -> Iterator[Engine]:
+    """An engine; it ends with the block and takes its containers and mounts with it.
+
+    `room` is the size of its disk, such as `64m`, which then is in memory.
+    """
     need_root()
     program = need("dockerd")
     # The path of a socket has at most 107 characters.
     with tempfile.TemporaryDirectory(prefix="engine-") as folder:
         made = Engine(Path(folder))
+        if room:
+            Path(folder, "data").mkdir()
+            good(need("mount"), "-t", "tmpfs", "-o", f"size={room}", "engine", f"{folder}/data")
         with open(made.folder / "log", "wb") as log:
             process = subprocess.Popen([program, *_options(folder)], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
             try:
