@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from imagekit.architecture import Architecture
 from imagekit.lock import Lock, LockedImage
-from imagekit.oci.ports import Source
+from imagekit.oci.ports import Cache, Source
 from imagekit.progress import Progress
 
 if TYPE_CHECKING:
@@ -27,11 +27,13 @@ class Engines:
         environment: Mapping[str, str],
         source: Callable[[str], tuple[Source, str]],
         lock: Lock,
+        cache: Cache,
         progress: Progress,
     ) -> None:
         self._environment = environment
         self._source = source
         self._lock = lock
+        self._cache = cache
         self._progress = progress
         self._stack = ExitStack()
         self._engine: Engine | None = None
@@ -62,11 +64,20 @@ class Engines:
 
     def image(self, locked: LockedImage, architecture: Architecture) -> str:
         """The engine's name of an image, loaded unless it is there; raises BuildFailed, Missing, RemoteFailed."""
+        from imagekit import images as images_of
         from imagekit.containers import images
         from imagekit.execute.image import LocalImage
+        from imagekit.gather.local_layers import LocalLayers
 
         source, _ = self._source(locked.reference)
-        local = LocalImage.from_source(source, str(locked.manifest), architecture, locked.reference)
+        layers = LocalLayers(cache=self._cache, progress=self._progress)
+        local = LocalImage(
+            name=locked.reference,
+            architecture=architecture,
+            image=images_of.read(source, locked.manifest, architecture, locked.reference),
+            # Brought into the cache, where packages and a push find them too, when the engine wants them.
+            open=lambda layer: layers.openers(source, [layer], locked.reference)[0],
+        )
         picture = images.Picture(
             reference=local.reference,
             architecture=architecture,

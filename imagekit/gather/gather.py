@@ -96,7 +96,13 @@ def _make(project: Project, lock: Lock, gatherer: Gatherer, around: Surroundings
     from imagekit.gather.workshop import Workshop, users
 
     root = os.path.abspath(project.spec.root)
-    engines = Engines(environment=around.environment, source=around.source, lock=lock, progress=around.progress)
+    engines = Engines(
+        environment=around.environment,
+        source=around.source,
+        lock=lock,
+        cache=around.cache,
+        progress=around.progress,
+    )
     workshop = Workshop(
         machine=around.machine,
         environment=users(around.environment),

@@ -1,4 +1,4 @@
-"""Container builds with engines of other makes, elsewhere, full, or going away; builds that are killed at any moment."""
+"""Container builds with engines of other makes, elsewhere, full or going away; builds that are killed at any moment."""
 
 from __future__ import annotations
 
