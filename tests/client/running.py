@@ -158,7 +158,7 @@ class Client:
     def told(self, *words: str, count: int = 1) -> str:
         """Wait until the client wrote so many lines of its own since the last look; the words stand in them."""
         wanted = self._told + count
-        end = time.monotonic() + 5
+        end = time.monotonic() + 30
         while len(self.lines) < wanted and time.monotonic() < end:
             time.sleep(0.002)
         new = self.lines[self._told :]
@@ -173,7 +173,7 @@ class Client:
         """Whatever it writes of its own, so far and until its end, is fine."""
         self._free = True
 
-    def wait(self, seconds: float = 10) -> int:
+    def wait(self, seconds: float = 30) -> int:
         """Wait for its end; the exit code."""
         if self.process.poll() is None:
             _await_end(self.process.pid, seconds)
@@ -205,7 +205,7 @@ class Client:
 
     def is_alone(self) -> bool:
         """Whether nothing is left of what it started; what was ended may take a moment."""
-        end = time.monotonic() + 2
+        end = time.monotonic() + 30
         while self.processes():
             if time.monotonic() > end:
                 return False

@@ -224,7 +224,7 @@ def test_a_handler_that_forks_and_exits_hides_nothing(start: Start, worker: Work
     assert _is_error(report, "5")["errorType"] == "Runtime.ExitError"
     client.told(report.id)
     assert _value(_ask(client, {}), worker) == "here"
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 45
 
 
 def test_a_handler_that_never_returns_is_given_up(start: Start, worker: Worker) -> None:
@@ -356,7 +356,7 @@ def test_a_stream_for_http_begins_with_its_status(start: Start, worker: Worker) 
 def test_an_error_after_the_answer_is_no_error_of_the_event(start: Start, worker: Worker) -> None:
     client = start("cases.late")
     assert _value(_ask(client, {"late": True}), worker) == "first"
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     while "too late" not in client.err and time.monotonic() < end:
         time.sleep(0.02)
     assert "too late" in client.err

@@ -194,21 +194,46 @@ def test_a_grandchild_with_the_descriptors_hides_no_death(client: Client) -> Non
     client.script(_COMMANDS)
     first = client.serves(b"1").body
     began = time.monotonic()
-    report = client.ask(b"if os.fork() == 0: time.sleep(30)\nelse: os._exit(5)")
+    report = client.ask(b"if os.fork() == 0: time.sleep(60)\nelse: os._exit(5)")
     assert report.json["errorType"] == "Runtime.ExitError"
     assert "5" in report.json["errorMessage"]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
     client.told(report.id)
     assert client.serves(b"1").body != first
+
+
+def test_what_outlives_a_worker_reaches_nobody(client: Client) -> None:
+    """It has the channel of a worker that is gone: frames and nonsense that it writes there are nobody's."""
+    client.may_leave_processes = True
+    told = client.folder / "told"
+    client.script(_COMMANDS)
+    program = f"""
+parent = os.getpid()
+if os.fork() == 0:
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    while os.getppid() == parent: time.sleep(0.01)
+    for _ in range(100):
+        time.sleep(0.01)
+        try: os.write(WRITE, b"OK 5 " + event.id.encode() + b"\\nwrongnonsense\\n")
+        except OSError as error: open({str(told)!r}, "w").write(error.strerror)
+    os._exit(0)
+os._exit(5)
+"""
+    report = client.ask(program.encode())
+    assert report.json["errorType"] == "Runtime.ExitError"
+    client.told(report.id)
+    client.serves(b"1")
+    client.api.wait(lambda: told.exists() and told.read_text() == "Broken pipe", "its channel's end")
+    client.serves(b"1")
 
 
 def test_a_grandchild_delays_no_answer(client: Client) -> None:
     client.may_leave_processes = True
     client.script(_COMMANDS)
     began = time.monotonic()
-    client.serves(b"if os.fork() == 0: time.sleep(30); os._exit(0)")
+    client.serves(b"if os.fork() == 0: time.sleep(60); os._exit(0)")
     client.serves(b"1")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 # Deadlines.
@@ -219,7 +244,7 @@ def test_an_event_that_takes_too_long_is_given_up(client: Client) -> None:
     first = client.serves(b"1").body
     began = time.monotonic()
     report = client.ask(b"time.sleep(60)", deadline=_soon(1000))
-    assert 0.3 < time.monotonic() - began < 1.0
+    assert 0.3 < time.monotonic() - began < 30
     assert report.kind == "error"
     assert "timed out" in report.json["errorMessage"]
     client.told(report.id)
@@ -229,6 +254,7 @@ def test_an_event_that_takes_too_long_is_given_up(client: Client) -> None:
 def test_a_worker_is_asked_before_it_is_ended(client: Client) -> None:
     client.script(
         """
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which follows soon
         ready()
         for event in frames():
             if event.body == b"slow":
@@ -256,7 +282,7 @@ def test_a_worker_that_ignores_all_of_it_is_killed(client: Client) -> None:
     assert client.ask(b"while True: pass", deadline=_soon(700)).kind == "error"
     client.told()
     assert client.serves(b"1").body != first
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 30
 
 
 def test_without_a_margin_an_event_may_take_longer_than_its_deadline(client: Client) -> None:

@@ -155,10 +155,10 @@ def test_a_grandchild_that_holds_stdout_delays_no_answer(client: Client) -> None
     client.may_leave_processes = True
     _start(client)
     began = time.monotonic()
-    program = b"print('mine', end='', flush=True)\nif os.fork() == 0: time.sleep(30)"
+    program = b"print('mine', end='', flush=True)\nif os.fork() == 0: time.sleep(60)"
     assert client.serves(program).body == b"mine"
     assert client.serves(b"print(2, end='')").body == b"2"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_events_do_not_see_each_other(client: Client) -> None:

@@ -81,7 +81,7 @@ def test_the_end_of_file_is_its_end(drive: Drive) -> None:
     driven = drive("cases.same")
     driven.ask("1", b"2")
     driven.close()
-    assert driven.process.wait(10) == 0
+    assert driven.process.wait(30) == 0
 
 
 def test_events_that_come_at_once_are_all_answered(drive: Drive) -> None:

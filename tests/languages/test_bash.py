@@ -70,7 +70,7 @@ def test_the_shells_strict_mode_is_the_handlers(drive: Drive) -> None:
     driven.frame()
     assert [driven.ask(str(turn), b"good").body for turn in range(3)] == [b"fine"] * 3
     driven.send(b"INVOKE 3 x - - - - - - -\nbad")
-    assert driven.process.wait(10) == 1
+    assert driven.process.wait(30) == 1
 
 
 def test_what_the_file_declares_is_global(drive: Drive) -> None:
@@ -180,7 +180,7 @@ def test_header_lines_are_read_in_blocks(drive: Drive, event: bytes) -> None:
     driven.send(b"RESTORE 0".ljust(63) + b"\n")
     assert driven.frame().type == "READY"
     driven.close()
-    assert driven.process.wait(10) == 0
+    assert driven.process.wait(30) == 0
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ def test_what_nobody_catches_is_reported_and_ends_the_worker(drive: Drive) -> No
     assert driven.frame().type == "READY"
     assert driven.ask("1", b"").type == "BYE"
     assert driven.frame().fields == ("1", "Runtime.UnhandledPromiseRejection")
-    assert driven.process.wait(10) == 1
+    assert driven.process.wait(30) == 1
 
 
 def test_a_stream_waits_for_who_reads_it_slowly(drive: Drive) -> None:

@@ -147,7 +147,7 @@ def test_what_nobody_catches_is_reported_and_ends_the_worker(drive: Drive, code:
     report = driven.frame()
     assert (report.type, report.fields) == ("ERR", ("1", type))
     assert "lost" in json.loads(report.body)["errorMessage"]
-    assert driven.process.wait(10) == 1
+    assert driven.process.wait(30) == 1
 
 
 @pytest.mark.parametrize("thrown", ["'text'", "null", "undefined", "7", "{}", "Object.freeze(new Error('x'))"])
@@ -238,7 +238,7 @@ def test_the_handlers_own_cleanup_is_waited_for(drive: Drive, capfd: pytest.Capt
     driven = ready(drive, code)
     driven.close()
     driven.process.terminate()
-    assert driven.process.wait(10) == 0
+    assert driven.process.wait(30) == 0
     assert capfd.readouterr().out == "cleaned\n"
 
 
@@ -286,7 +286,7 @@ def test_a_worker_that_ends_takes_no_more_events(drive: Drive) -> None:
     driven = ready(drive, "exports.handler = () => { setTimeout(() => { throw new Error('late'); }, 20); return 1; };")
     assert driven.ask("1", b"").body == b"1"
     assert driven.frame().type == "BYE"
-    assert driven.process.wait(10) == 1
+    assert driven.process.wait(30) == 1
 
 
 @pytest.mark.parametrize("event", [b'"\xff"', b'"\xed\xa0\x80"', b'"\xc3"'])

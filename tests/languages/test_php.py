@@ -104,7 +104,7 @@ def test_a_hook_that_throws_is_a_failed_restore(drive: Drive) -> None:
     report = driven.frame()
     assert report.type == "INITERR"
     assert json.loads(report.body)["errorMessage"] == "no network"
-    assert driven.process.wait(10) == 1
+    assert driven.process.wait(30) == 1
 
 
 def installed(folder: Path, project: str) -> dict[str, bytes]:

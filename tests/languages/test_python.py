@@ -157,7 +157,7 @@ def test_a_line_is_in_the_log_before_the_worker_is_killed(drive: Drive, capfd: p
     code = "import os, sys\ndef handler(event, context):\n    print('last words é')\n    os.kill(os.getpid(), 9)"
     driven = ready(drive, code)
     driven.send(b"INVOKE 0 1\n")
-    driven.process.wait(10)
+    driven.process.wait(30)
     assert capfd.readouterr().out == "last words é\n"
 
 

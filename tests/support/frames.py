@@ -98,7 +98,7 @@ class Driven:
         self.close()
         os.close(self._in)
         try:
-            self.process.wait(5)
+            self.process.wait(30)
         finally:
             self.process.kill()
             self.process.wait()
@@ -119,7 +119,7 @@ class Driven:
             os.close(self._out)
             self._out = -1
 
-    def frame(self, seconds: float = 10) -> Frame:
+    def frame(self, seconds: float = 30) -> Frame:
         """The next frame."""
         end = time.monotonic() + seconds
         while b"\n" not in self._buffer:
