@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.runtime_client import foreign
 from benchmarks.runtime_client.candidates import PARTS, Candidate, Missing, Workshop, need
 from imagekit import architecture, client, language
-from imagekit.client import configuration
+from imagekit.client import build, configuration
 from imagekit.spec.bootstrap import Client, Mode
 
 _RUNTIME = "/var/runtime/"
@@ -86,6 +86,9 @@ def _candidate(shop: Workshop, name: str, made: Client, **more: Any) -> Candidat
     program = client.path(architecture.from_text(platform.machine()))
     if not program.exists():
         raise Missing("the runtime client is not built: pip install --editable .")
+    source = Path(client.__file__).parent
+    if (source / "bin/.fingerprint").read_text() != build.fingerprint(source):
+        raise Missing("the runtime client is older than its source: pip install --editable .")
     shutil.copy(program, folder / "bootstrap")
     (folder / "bootstrap.conf").write_bytes(configuration.to_bytes(made))
     return Candidate(name=name, command=(str(folder / "bootstrap"),), **more)

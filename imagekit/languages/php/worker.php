@@ -8,6 +8,7 @@
 
 namespace Imagekit;
 
+const ABSENT = [null, null, null, null, null, null, null, null, null];
 const JSON = JSON_UNESCAPED_SLASHES | JSON_UNESCAPED_UNICODE | JSON_PRESERVE_ZERO_FRACTION;
 
 final class Context extends \stdClass
@@ -108,17 +109,21 @@ function stream(string $id, \Generator $pieces): void
     }
 }
 
-function invoke(callable $handler, string $body, string $id, string ...$fields): void
+function invoke(callable $handler, string $body, string $header, array $words): void
 {
-    foreach ($fields as &$field) {
-        $field = $field === '-' ? null : (str_contains($field, '%') ? rawurldecode($field) : $field);
+    $id = $words[2];
+    foreach (array_keys($words, '-', true) as $absent) {
+        $words[$absent] = null;
     }
-    [$deadline, $arn, $trace, $tenant, $identity, $client] = $fields + [null, null, null, null, null, null];
+    if (str_contains($header, '%')) { // most have none, and nothing to decode
+        $words = array_map(fn ($word) => $word === null ? null : rawurldecode($word), $words);
+    }
+    [, , $name, $deadline, $arn, $trace, $tenant, $identity, $client] = $words + ABSENT;
     putenv($trace === null ? '_X_AMZN_TRACE_ID' : "_X_AMZN_TRACE_ID=$trace");
     $_SERVER['_X_AMZN_TRACE_ID'] = $_ENV['_X_AMZN_TRACE_ID'] = $trace;
     try {
         $context = clone CONTEXT;
-        $context->awsRequestId = rawurldecode($id);
+        $context->awsRequestId = $name;
         $context->deadlineMs = (int) $deadline;
         $context->invokedFunctionArn = $arn;
         $context->traceId = $trace;
@@ -140,11 +145,12 @@ function serve(callable $handler): void
 {
     send('READY');
     while ($line = fgets(IN)) {
-        [$type, $length, $fields] = [...explode(' ', rtrim($line), 3), ''];
-        $body = $length ? stream_get_contents(IN, (int) $length) : '';
-        if ($type === 'INVOKE' && strlen($body) === (int) $length) {
-            invoke($handler, $body, ...explode(' ', $fields));
-        } elseif ($type === 'RESTORE') {
+        $words = explode(' ', rtrim($line));
+        $length = (int) $words[1];
+        $body = $length ? stream_get_contents(IN, $length) : '';
+        if ($words[0] === 'INVOKE' && strlen($body) === $length) {
+            invoke($handler, $body, $line, $words);
+        } elseif ($words[0] === 'RESTORE') {
             mt_srand(); // restored copies of one snapshot must not draw the same numbers
             is_callable('after_restore') && after_restore();
             send('READY');
