@@ -40,9 +40,8 @@ class Bills:
         facts = self._facts(locked) if locked.base else None
         packages = locked.packages or LockedPackages()
         system = _system(facts)
-        unlisted = bool(packages.install) and not (
-            facts and facts.database and facts.database.kind is DatabaseKind.SQLITE
-        )
+        is_written = bool(locked.engine or (facts and facts.database and facts.database.kind is DatabaseKind.SQLITE))
+        unlisted = bool(packages.install) and not is_written
         found = [*_of_base(facts, packages, system)]
         found += [self._of_lock(item, spec, system, _UNLISTED if unlisted else "") for item in packages.install]
         found += [

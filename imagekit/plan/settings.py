@@ -58,8 +58,11 @@ def settings(
 
 
 def with_packages(made: Settings, packages: PackagesPart | None) -> Settings:
-    """With a label that names the packages which the image's own rpm does not know; a manifest has no room for it."""
-    if packages is None or not packages.install or packages.database == DatabaseKind.SQLITE:
+    """With a label that names the packages which the image's own rpm does not know; a manifest has no room for it.
+
+    An engine that runs the image's own package manager has them known.
+    """
+    if packages is None or not packages.install or packages.engine or packages.database == DatabaseKind.SQLITE:
         return made
     label = {_UNKNOWN: " ".join(packages.install)}
     return replace(made, labels={**made.labels, **label})

@@ -77,6 +77,15 @@ def test_what_the_images_own_database_does_not_know_is_said(bench: Bench):
     found = packages(document, "x86-64")
     assert found["jq 1.7.1-49.amzn2023"]["comment"] == "not in the RPM database of the image"
     assert "comment" not in found["bash 5.2.15-1.amzn2023"]
+    assert "packages-not-in-database" in bench.run("render", "--format", "oci-config").ok().out
+
+
+def test_what_the_images_own_package_manager_installs_it_knows(bench: Bench):
+    furnish(bench, kind="berkeley")
+    bench.spec(packages=["jq"], repositories=TRUSTED, architectures=["x86_64"], engine="docker")
+    document = bench.run("sbom").ok().document
+    assert "comment" not in packages(document, "x86-64")["jq 1.7.1-49.amzn2023"]
+    assert "not-in-database" not in bench.run("render", "--format", "oci-config").ok().out
 
 
 def test_an_image_of_nothing_has_nothing(bench: Bench):
