@@ -8,7 +8,8 @@ from typing import Final
 
 from imagekit.readable import Readable
 
-_PIECE: Final = 1 << 18
+#: Large, as with each of them the threads wait for each other's turn.
+_PIECE: Final = 1 << 20
 #: Pieces that wait at most: the bound on memory.
 _WAITING: Final = 16
 

@@ -379,7 +379,7 @@ class Counted:
         if not self.left:
             raise OSError("the end")
         self.left -= 1
-        return b"x" * size
+        return b"x" * min(size, 1 << 18)
 
     def close(self) -> None:
         """Nothing."""
