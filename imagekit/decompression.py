@@ -12,7 +12,7 @@ from imagekit.readable import Readable
 _GZIP, _XZ, _BZIP2, _ZSTD = b"\x1f\x8b\x08", b"\xfd7zXZ\x00", b"BZh", b"\x28\xb5\x2f\xfd"
 #: The beginning of .lzma with xz's settings, which is too short to tell it from anything else.
 _LZMA: Final = b"\x5d\0\0"
-#: Compressed bytes that are read at once, unless more than these are asked for: what is left of them is copied each time.
+#: Compressed bytes that are read at once, unless more than these are asked for: what is left is copied each time.
 _INPUT: Final = 1 << 16
 #: What a decoder may ask for: xz -9 takes 65 MiB, zstd --ultra -22 a window of 128 MiB.
 _MAX_XZ_MEMORY: Final = 256 << 20

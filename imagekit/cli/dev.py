@@ -37,8 +37,6 @@ def dev(
 
     A build that fails is told, and the image before it stays.
     """
-    from dataclasses import replace
-
     from imagekit.cli import work
     from imagekit.cli.invoke import Shown
     from imagekit.cli.page import page, page_url, url
@@ -59,7 +57,7 @@ def dev(
                     raise
                 session.console.say(f"{error.message}\n  hint: {error.hint}\nthe image before this change stays")
             assert project is not None
-            made = replace(local.made(wished, project, kept), changes_soon=True)
+            made = local.made(wished, project, kept)
             site = page(session, image, made, project)
             with machine.function(image, made, Together(Shown(session), site.live)) as function:
                 where, bound = function.serve(host, port, site, allowed)

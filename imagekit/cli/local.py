@@ -170,6 +170,7 @@ def made(wished: Mapping[str, Any], project: Project | None, kept: Kept | None) 
         memory=wished["memory"],
         # A debugger stops the clock of nobody else.
         timeout=900.0 if wished["debug"] else wished["timeout"],
+        changes_soon=project is not None,
         kept=kept,
     )
 
