@@ -212,6 +212,17 @@ def test_ldconfig_and_the_certificates():
     assert judge(("/sbin/ldconfig",), "", situation()).effects == (LinkerCache(),)
 
 
+def test_directories_and_links_are_made_where_there_is_nothing():
+    body = (
+        'posix.mkdir("/usr")\nposix.mkdir("/usr/new/")\nposix.symlink("usr/bin", "/bin")\nposix.symlink("new", "/n")\n'
+    )
+    found = judge(("<lua>",), body + "return 0\n", situation(**{"/usr": Kind.DIRECTORY, "/bin": Kind.SYMLINK}))
+    assert found.effects == (MakeDirectory(path="/usr/new"), MakeLink(path="/n", target="new"))
+    away = 'st = posix.stat("/media")\nif st and st.type == "link" then\n os.remove("/media")\nend\n'
+    with pytest.raises(Refused, match="takes /media of the image away"):
+        judge(("<lua>",), away, situation(**{"/media": Kind.SYMLINK}))
+
+
 @pytest.mark.parametrize(
     ("script", "reached"),
     [
