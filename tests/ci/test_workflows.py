@@ -241,3 +241,19 @@ def test_the_workflows_are_what_github_takes():
         capture_output=True, text=True, check=False, cwd=ROOT,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("other", "code", "told"),
+    [(b"same", 0, ""), (b"other", 1, "is not the same on both machines"), (None, 1, "or the tag is not its version")],
+)
+def test_a_release_is_the_same_on_two_machines(tmp_path, environment, other, code, told):
+    for runner, data in (("dist-ubuntu-24.04", b"same"), ("dist-ubuntu-24.04-arm", other)):
+        (tmp_path / "built" / runner).mkdir(parents=True)
+        for name in ("lambda_imagekit-1.2.3-py3-none-any.whl", "lambda_imagekit-1.2.3.tar.gz"):
+            if data is not None:
+                (tmp_path / "built" / runner / name).write_bytes(data)
+    steps = read(ROOT / ".github/workflows/release.yml")["jobs"]["compare"]["steps"]
+    job = Job(steps, tmp_path, {"github.ref_name": "v1.2.3"}, BIN)
+    assert job.run(environment) == code
+    assert told in job.log
