@@ -6,7 +6,6 @@ more than 10 s is run again with the first event, under the function's own timeo
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
@@ -27,11 +26,11 @@ from imagekit.emulator.invocation import FunctionError, Invocation
 from imagekit.emulator.keeper import Keeper, Opened
 from imagekit.emulator.life import Life, Place
 from imagekit.emulator.logs import Logs
-from imagekit.emulator.loop import Timer
 from imagekit.emulator.memory import Memory
 from imagekit.emulator.place import Function, runtime_start
-from imagekit.emulator.ports import Sandbox
-from imagekit.errors import BuildFailed, ImagekitError
+from imagekit.emulator.removal import Removal
+from imagekit.emulator.timers import Timers
+from imagekit.errors import ImagekitError
 
 #: Seconds after which an environment that does not end is given up.
 _CLOSING: Final = 10.0
@@ -65,13 +64,14 @@ class Environment:
         self.broken: ImagekitError | None = None
         self._chronicle = Chronicle(number, function.settings, function.world, function.listener)
         self._keeper = Keeper(loop, f"environment {number}")
+        self._removal = Removal(number, self._keeper, self._chronicle, self._gone)
         self._logs = Logs(loop, self._chronicle.line)
         self._server: Server | None = None
         self._place: Place | None = None
         self._life: Life | None = None
         self._memory: Memory | None = None
         self._invocations: dict[str, Invocation] = {}
-        self._timers: dict[str, Timer] = {}
+        self._timers = Timers(loop)
         self._since = 0.0
         #: Seconds of the init phase, until the first report has named them.
         self._init: float | None = None
@@ -112,7 +112,7 @@ class Environment:
         invocation.begun = self._loop.now()
         invocation.deadline_ms = int((self._function.world.now() + self._settings.timeout) * 1000)
         self._invocations[invocation.id] = invocation
-        self._timers[invocation.id] = self._loop.after(self._settings.timeout, lambda: self._timed_out(invocation))
+        self._timers.set(invocation.id, self._settings.timeout, lambda: self._timed_out(invocation))
         if self._memory is not None:
             self._memory.watch()
         cold = self.phase is Phase.COLD
@@ -170,7 +170,7 @@ class Environment:
         self._memory = Memory(self._loop, self._keeper, opened.sandbox, self._sampled)
         self._server = Server(self._loop, opened.listener, self._handle)
         self.phase = Phase.INIT
-        self._timers[_INIT] = self._loop.after(self._settings.init_timeout, self._init_timed_out)
+        self._timers.set(_INIT, self._settings.init_timeout, self._init_timed_out)
         self._begin_life(_INIT)
 
     def _begin_life(self, phase: str) -> None:
@@ -203,7 +203,7 @@ class Environment:
         if suppressed:
             self._initialised_with_event(error)
             return
-        self._cancel(_INIT)
+        self._timers.cancel(_INIT)
         name = error.type if error else ""
         at = self._function.world.now()
         self._chronicle.hear(EnvironmentReady(environment=self._number, at=at, init=seconds * 1000, error=name))
@@ -277,18 +277,13 @@ class Environment:
         self.phase = Phase.RESETTING
         self._conclude(invocation, error, lambda: self._reset("TIMEOUT"))
 
-    def _cancel(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
-
     # The end of an event.
 
     def _conclude(self, invocation: Invocation, error: FunctionError | None, then: Callable[[], None]) -> None:
         """Measure, report, and go on."""
         if invocation.id not in self._timers:
             return  # concluded before, while its log was still read; or given up
-        self._cancel(invocation.id)
+        self._timers.cancel(invocation.id)
         seconds = self._loop.now() - invocation.begun
 
         def settled() -> None:
@@ -346,8 +341,7 @@ class Environment:
 
     def _quiet(self) -> None:
         """No timer goes off any more."""
-        for name in tuple(self._timers):
-            self._cancel(name)
+        self._timers.cancel_all()
         if self._memory is not None:
             self._memory.rest()
 
@@ -363,31 +357,8 @@ class Environment:
         if self._server is not None:
             self._server.close()
         if self._settings.keep and self._place is not None:
-            self._keep(self._place.sandbox)
-        self._keeper.close(self._taken_down)
-
-    def _keep(self, sandbox: Sandbox) -> None:
-        """Keep what /tmp holds, before the sandbox is taken down."""
-        folder = f"{self._settings.keep}/tmp-{self._number}"
-
-        def work() -> int:
-            try:
-                os.mkdir(folder, 0o700)
-            except OSError as error:
-                raise BuildFailed(f"{folder}: {error.strerror}") from error
-            return sandbox.keep(folder)
-
-        def told(result: int | ImagekitError) -> None:
-            if result:
-                what = result.message if isinstance(result, ImagekitError) else f"without {result} of its files"
-                self._chronicle.line("platform", f"/tmp of environment {self._number} was not kept whole: {what}")
-
-        self._keeper.ask(work, told)
-
-    def _taken_down(self, error: ImagekitError | None) -> None:
-        if error is not None:
-            self._chronicle.line("platform", f"environment {self._number} was not taken down: {error.message}")
-        self._gone()
+            self._removal.keep(self._place.sandbox, self._settings.keep)
+        self._removal.begin()
 
     def _gone(self) -> None:
         if self.phase is Phase.CLOSED:
