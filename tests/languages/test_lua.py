@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.client.workers import WORKERS
 from tests.languages.conftest import Drive
+from tests.support.frames import Driven
+from tests.support.runtime_api import lambda_environment
 from tests.support.tools import need
 
 pytestmark = pytest.mark.real
@@ -168,3 +172,35 @@ def test_a_forked_child_answers_nothing(drive: Drive, tmp_path: Path) -> None:
     for turn, event in enumerate((b"false", b"true") * 2):
         answer = driven.ask(str(turn), event)
         assert (answer.type, answer.id, answer.body) == ("OK", str(turn), b'"parent"')
+
+
+#: The channel lies at 3 and 4, as the client has it.
+_AS_THE_CLIENT = """IFS=, read -r from to <<<"$IMAGEKIT_FDS"
+exec {reads}<&"$from" {writes}>&"$to"
+exec {from}<&- {to}>&-
+exec 3<&"$reads" 4>&"$writes" {reads}<&- {writes}>&-
+export IMAGEKIT_FDS=3,4
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize("start", ["io.popen('ls -l /proc/self/fd')", "read(os.execute('ls -l /proc/self/fd >here'))"])
+def test_programs_do_not_get_the_channel(tmp_path: Path, start: str) -> None:
+    code = f"local function read() return io.open('here') end\nlocal ran = {start}\nreturn ran:read('a')"
+    (tmp_path / "app.lua").write_text(handle(code)["app.lua"])
+    (worker,) = (row for row in WORKERS if row.name == "lua")
+    environment = {**lambda_environment("127.0.0.1:1"), "LAMBDA_TASK_ROOT": str(tmp_path), "_HANDLER": "app.handle"}
+    command = (need("bash"), "-c", _AS_THE_CLIENT, "bash", *worker.install(tmp_path))
+    with Driven(command, environment) as driven:
+        assert driven.frame().type == "READY"
+        channel = {os.readlink(f"/proc/{driven.process.pid}/fd/{number}") for number in (3, 4)}
+        found = json.loads(driven.ask("1", b"{}").body)
+        assert "/dev/null" in found
+        assert not any(pipe in found for pipe in channel)
+        assert driven.ask("2", b"{}").type == "OK"
+
+
+def test_whether_there_is_a_shell_may_be_asked(drive: Drive) -> None:
+    driven = drive("lua", handle("return {os.execute(), select(3, os.execute('exit 3'))}"), "app.handle")
+    driven.frame()
+    assert json.loads(driven.ask("1", b"{}").body) == [True, 3]

@@ -15,7 +15,23 @@ local json = dofile(here .. "/lambda_json.lua")
 package.loaded.lambda_json = json
 
 local from, to = os.getenv("IMAGEKIT_FDS"):match("(%d+),(%d+)")
-local input, output = assert(io.open("/proc/self/fd/" .. from, "rb")), assert(io.open("/proc/self/fd/" .. to, "wb"))
+-- Lua cannot set close-on-exec, but it starts programs by a shell only, which closes the channel: 3 to 6, as a rule.
+local closing = "exec"
+local function closes(number) closing = closing .. (#number == 1 and " " .. number .. "<&-" or "") end
+local function open(descriptor, mode)
+  local number, file = 2, nil
+  repeat
+    number = number + 1
+    file = io.open("/proc/self/fdinfo/" .. number) -- none: this is the next one
+  until not file or not file:close()
+  closes(descriptor)
+  closes(tostring(number))
+  return assert(io.open("/proc/self/fd/" .. descriptor, mode))
+end
+local input, output = open(from, "rb"), open(to, "wb")
+local execute, popen = os.execute, io.popen
+function os.execute(command) return execute(command and closing .. "; " .. command) end
+function io.popen(command, ...) return popen(closing .. "; " .. command, ...) end
 output:setvbuf("full", 65536)
 local getenv, trace = os.getenv, nil
 function os.getenv(name) if name == "_X_AMZN_TRACE_ID" then return trace end return getenv(name) end
