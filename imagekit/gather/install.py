@@ -19,9 +19,16 @@ _KIND: Final = "dependencies"
 
 
 def check(spec: PlatformSpec, language: Language, wanted: Installation, workshop: Workshop) -> None:
-    """Raise Missing when this machine lacks what the command needs."""
+    """Raise Missing when this machine lacks what the command needs.
+
+    Where these inputs were installed before the command will hardly run, and its tools are not asked: starting them
+    takes longer than all else of a build that changes nothing. Should it run after all, they are asked then.
+    """
     environment = workshop.environment_of(spec, language, wanted.output)
-    tools.check(wanted.how.toolchain, spec, language, environment, wanted.place)
+    inputs = dict(_inputs(spec, wanted))
+    key = _key(wanted, inputs, _added(environment, workshop))
+    if workshop.cache.record(_KIND, key) is None or not wanted.output.is_dir():
+        _check_tools(spec, language, wanted, environment, workshop)
 
 
 def install(spec: PlatformSpec, language: Language, wanted: Installation, workshop: Workshop) -> None:
@@ -30,12 +37,12 @@ def install(spec: PlatformSpec, language: Language, wanted: Installation, worksh
     environment = workshop.environment_of(spec, language, wanted.output)
     inputs = dict(_inputs(spec, wanted))
     with workshop.progress.task(f"{title}: {how.manifest}") as task:
-        added = {name: text for name, text in environment.items() if workshop.environment.get(name) != text}
-        key = _key(wanted, inputs, added)
+        key = _key(wanted, inputs, _added(environment, workshop))
         kept = workshop.cache.record(_KIND, key)
         if kept is not None and wanted.output.is_dir() and kept == str(workshop.state(wanted.output)).encode():
             task.say("unchanged")
             return
+        _check_tools(spec, language, wanted, environment, workshop)
         _lay_out(wanted, inputs)
         command = host.HostCommand(
             script=how.run,
@@ -49,6 +56,20 @@ def install(spec: PlatformSpec, language: Language, wanted: Installation, worksh
             raise BuildFailed(f"{title}: {error.message}", hint=error.hint, place=wanted.place) from error
         wanted.output.mkdir(parents=True, exist_ok=True)
         workshop.cache.keep(_KIND, key, str(workshop.state(wanted.output)).encode())
+
+
+def _check_tools(
+    spec: PlatformSpec, language: Language, wanted: Installation, environment: Mapping[str, str], workshop: Workshop
+) -> None:
+    """Ask the tools, once for a platform."""
+    if spec.architecture.name not in workshop.asked:
+        tools.check(wanted.how.toolchain, spec, language, environment, wanted.place)
+        workshop.asked.add(spec.architecture.name)
+
+
+def _added(environment: Mapping[str, str], workshop: Workshop) -> dict[str, str]:
+    """What the command sees beside the user's own environment."""
+    return {name: text for name, text in environment.items() if workshop.environment.get(name) != text}
 
 
 def _inputs(spec: PlatformSpec, wanted: Installation) -> Iterator[tuple[str, bytes]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import field
 from pathlib import Path
 
 from imagekit.gather.engines import Engines
@@ -29,6 +30,8 @@ class Workshop:
     inputs: Callable[[Path, tuple[str, ...]], Digest]
     #: The digest of all that is below a folder.
     state: Callable[[Path], Digest]
+    #: The platforms for which the tools that install dependencies were asked.
+    asked: set[str] = field(default_factory=set)
     #: What a container gets of a folder: all that matches the first patterns, or all, less what the second match.
     tree: Callable[[Path, tuple[str, ...], tuple[str, ...]], Tree]
     #: The engine that containers run in, and their images.

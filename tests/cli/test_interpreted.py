@@ -200,6 +200,24 @@ def test_dependencies_are_installed_again_only_when_what_names_them_changed(benc
     assert calls(bench)
 
 
+def test_what_installs_dependencies_is_not_asked_for_where_they_are_installed(bench, tmp_path):
+    composer(bench, "mkdir -p vendor; echo made >vendor/made")
+    bench.spec(**PHP)
+    bench.write("composer.lock", "{}")
+    first = bench.run("build").ok().out
+    bench.patch.setenv("PATH", str(tmp_path / "nothing"))
+    assert bench.run("build").ok().out == first
+    (made,) = (bench.folder / ".imagekit").glob("dependencies/*/arm64/vendor/made")
+    made.write_text("changed")
+    outcome = bench.run("build")
+    assert (outcome.code, outcome.error[0]) == (
+        5,
+        "error: there is no `composer` on this machine: PHP needs it to build for arm64",
+    )
+    bench.write("composer.lock", '{"packages": []}')
+    assert bench.run("build").error[0].endswith("PHP needs it to build for x86_64")
+
+
 def test_dependencies_that_somebody_changed_are_installed_anew(bench):
     composer(bench, "mkdir -p vendor; echo made >vendor/made")
     bench.spec(**PHP)

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.real
 
 EXAMPLES = sorted(path.parent.name for path in CHECKOUT.glob("specs/*/runtime.yaml"))
 #: Programs for arm64 are emulated, and some of these are large.
-_PATIENT = ("--timeout", "60", "--memory", "2048")
+_PATIENT = ("--timeout", "300", "--memory", "2048")
 
 
 @pytest.fixture(scope="module")
