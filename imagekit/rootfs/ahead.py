@@ -17,12 +17,13 @@ _WAITING: Final = 16
 class ReadAhead:
     """What `raw` gives, in the same order; an error of `raw` is raised where it stands in the stream.
 
-    `close` ends the thread; it does not close `raw`, which nobody else may use before.
+    At most `waiting` pieces of a MiB are held. `close` ends the thread; it does not close `raw`, which nobody else may
+    use before.
     """
 
-    def __init__(self, raw: Readable) -> None:
+    def __init__(self, raw: Readable, waiting: int = _WAITING) -> None:
         self._raw = raw
-        self._pieces: Queue[bytes | BaseException] = Queue(_WAITING)
+        self._pieces: Queue[bytes | BaseException] = Queue(waiting)
         self._is_wanted = True
         self._rest = b""
         self._at = 0

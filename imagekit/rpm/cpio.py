@@ -21,7 +21,7 @@ _TRAILER: Final = b"TRAILER!!!"
 #: After the magic: inode, mode, uid, gid, links, mtime, size, four of devices, size of the name, checksum.
 _FIELDS: Final = Struct(">13I")
 _MAX_NAME: Final = 4096
-_BLOCK: Final = 1 << 18
+_BLOCK: Final = 1 << 20
 #: What may follow the trailer: cpio fills its last block with zeros.
 _MAX_PADDING: Final = 1 << 20
 

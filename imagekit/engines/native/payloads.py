@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from typing import Final
 
 from imagekit.engines.native.incoming import Incoming
 from imagekit.readable import Readable
 from imagekit.rootfs.ahead import ReadAhead
 from imagekit.rpm.payload import Pair
+
+#: MiB that are held of each payload: with the decoders' own memory the most of what the layer of packages takes.
+_WAITING: Final = 4
 
 
 def in_turn(packages: Sequence[Incoming], workers: int) -> Iterator[tuple[Incoming, Iterator[Pair]]]:
@@ -36,7 +40,7 @@ class _Ahead:
 
     def __init__(self, archive: Readable) -> None:
         self._archive = archive
-        self._ahead = ReadAhead(archive)
+        self._ahead = ReadAhead(archive, _WAITING)
         self.read = self._ahead.read
 
     def close(self) -> None:
