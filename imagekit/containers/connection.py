@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -80,6 +81,9 @@ def connected(environment: Mapping[str, str], *, otherwise: str = "", usual: str
 
 def client(environment: Mapping[str, str], *, otherwise: str = "") -> APIClient:
     """A connection of the Docker SDK, which knows the engine's version already; raises Missing."""
+    host = environment.get("DOCKER_HOST", "")
+    if host.startswith("unix:///"):
+        _look(host, environment, otherwise)
     import docker
 
     try:
@@ -88,6 +92,16 @@ def client(environment: Mapping[str, str], *, otherwise: str = "") -> APIClient:
         raise _unreachable(error, environment, otherwise) from error
     api.timeout = _PATIENCE
     return api
+
+
+def _look(host: str, environment: Mapping[str, str], otherwise: str) -> None:
+    """Raise Missing where nobody listens on a socket; the SDK, which takes long to load, would tell it worse."""
+    with socket.socket(socket.AF_UNIX) as end:
+        end.settimeout(_CONNECT)
+        try:
+            end.connect(host.removeprefix("unix://"))
+        except OSError as error:
+            raise _unreachable(error, environment, otherwise) from error
 
 
 def _settings(environment: Mapping[str, str], usual: str) -> Mapping[str, str]:
@@ -129,6 +143,8 @@ def _unreachable(error: Exception, settings: Mapping[str, str], otherwise: str) 
             f"use an engine of your own, such as Docker in rootless mode or Podman{more}",
         )
     said = cleaned(str(error) or type(error).__name__)
+    if isinstance(error, OSError) and error.strerror:
+        said = f"{cleaned(host)}: {error.strerror}"
     return Missing(f"no Docker engine can be reached: {said}", hint=f"{_ELSEWHERE}{more}")
 
 

@@ -23,6 +23,17 @@ _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXE
 
 def archive(items: Iterable[Item]) -> Iterator[bytes]:
     """The tar of these, in pieces; raises BuildFailed for a file that is not as long as its entry says."""
+    waiting = bytearray()
+    for piece in _archive(items):
+        # Each piece is a chunk of the request: thousands of small ones would take longer than what is in them.
+        waiting += piece
+        if len(waiting) >= _PIECE:
+            yield bytes(waiting)
+            waiting.clear()
+    yield bytes(waiting)
+
+
+def _archive(items: Iterable[Item]) -> Iterator[bytes]:
     for entry, content in items:
         yield tar.header(entry)
         if entry.kind is not Kind.FILE or content is None:
