@@ -13,7 +13,9 @@ from imagekit.cli.session import Session
 from imagekit.errors import FunctionFailed, InvalidFile, UsageError
 
 if TYPE_CHECKING:
+    from imagekit.emulator.callers import Outcome
     from imagekit.emulator.happenings import Happening
+    from imagekit.execute.local import Wishes
 
 #: Bytes of an event (Lambda quotas).
 _LARGEST = 6 * 1024 * 1024
@@ -45,9 +47,16 @@ def invoke(
             outcome = function.invoke(Event(payload=payload))
     sys.stdout.buffer.write(outcome.payload + (b"" if outcome.payload.endswith(b"\n") else b"\n"))
     if outcome.error:
-        timed_out = outcome.error.status == "timeout"
-        hint = f"it had {made.timeout:g} seconds; --timeout gives it more" if timed_out else ""
-        raise FunctionFailed(f"the function failed: {outcome.error.type}", hint=hint)
+        raise FunctionFailed(f"the function failed: {outcome.error.type}", hint=_more(outcome, made))
+
+
+def _more(outcome: Outcome, wishes: Wishes) -> str:
+    """What gives a function more that had too little; empty where that is not known."""
+    if outcome.error and outcome.error.status == "timeout":
+        return f"it had {wishes.timeout:g} s; --timeout gives it more"
+    if outcome.report.memory_used > wishes.memory:
+        return f"it used more than its {wishes.memory} MB of memory; --memory gives it more"
+    return ""
 
 
 class Shown:

@@ -22,7 +22,7 @@ import pytest
 
 from tests.support.bench import Bench
 from tests.support.commands import CHECKOUT
-from tests.support.programs import ARM64, X86_64, cat
+from tests.support.programs import ARM64, X86_64, cat, eat
 from tests.support.tools import missing
 
 HERE = "x86_64" if platform.machine() == "x86_64" else "arm64"
@@ -113,7 +113,16 @@ def test_a_function_that_takes_too_long_is_told_which_option_gives_it_more(echo)
         (echo.folder / name / "cat").write_bytes(program[:120] + code)
     outcome = echo.run("invoke", "--timeout", "0.3")
     assert outcome.code == 1
-    assert "it had 0.3 seconds; --timeout gives it more" in outcome.err
+    assert "it had 0.3 s; --timeout gives it more" in outcome.err
+
+
+def test_a_function_that_takes_too_much_memory_is_told_which_option_gives_it_more(echo):
+    for name, machine in (("x86_64", X86_64), ("arm64", ARM64)):
+        echo.write(f"{name}/cat", eat(machine), mode=0o755)
+    outcome = echo.run("invoke", "--timeout", "60")
+    assert outcome.code == 1
+    assert "signal: killed" in outcome.out
+    assert "it used more than its 128 MB of memory; --memory gives it more" in outcome.err
 
 
 @pytest.mark.parametrize(

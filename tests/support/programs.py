@@ -23,12 +23,25 @@ _CAT = {
     ARM64: "ff4340d1000080d2e10300912200a0d2e80780d2010000d41f0000f1ed000054e20300aa200080d2e1030091080880d2010000d4"
     "f4ffff17000080d2a80b80d2010000d4",
 }
+#: What takes memory without end, a MiB at a time: mmap(2) with MAP_POPULATE.
+_EAT = {
+    X86_64: "b80900000031ffbe00001000ba0300000041ba2280000049c7c0ffffffff4531c90f05ebdb",
+    ARM64: "c81b80d2000080d20102a0d2620080d2430490d204008092050080d2010000d4f8ffff17",
+}
 _ADDRESS = 0x400000
 
 
 def cat(machine: int) -> bytes:
     """A static program that runs: it answers with what it is sent."""
-    code = bytes.fromhex(_CAT[machine])
+    return _program(machine, bytes.fromhex(_CAT[machine]))
+
+
+def eat(machine: int) -> bytes:
+    """A static program that takes all the memory that it can have."""
+    return _program(machine, bytes.fromhex(_EAT[machine]))
+
+
+def _program(machine: int, code: bytes) -> bytes:
     size = 120 + len(code)
     ident = b"\x7fELF\x02\x01\x01" + bytes(9)
     entry = _ADDRESS + 120
