@@ -24,6 +24,8 @@ from imagekit.values import dataclass
 _FILE: Final = "language.yaml"
 #: Where Lambda expects a function's code (LAMBDA_TASK_ROOT).
 TASK_ROOT: Final = "/var/task"
+#: Where Lambda looks for the program that it starts (LAMBDA_RUNTIME_DIR), and workers are put.
+RUNTIME: Final = "/var/runtime"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +59,10 @@ class Worker:
         block = {"header_block": self.header_block} if self.header_block else {}
         text = {"events": self.events} if self.events != "bytes" else {}
         return {"channel": self.channel, **block, **text}
+
+    def is_started_by(self, command: tuple[str, ...]) -> bool:
+        """Whether a command starts it, by whichever interpreter."""
+        return any(f"{RUNTIME}/{name}" in command for name in self.files)
 
     @classmethod
     def from_mapping(cls, document: Mapping[str, Any], folder: Path) -> Self:
@@ -194,10 +200,12 @@ class Language:
     def _start(self, spec: Spec, place: Place | None) -> Bootstrap | None:
         """The bootstrap, with the worker's command where the spec names none, and the channel that it wants."""
         start = spec.bootstrap or Client(place=place)
-        if self.worker is None or not isinstance(start, Client) or start.mode is not Mode.WORKER or start.command:
+        if self.worker is None or not isinstance(start, Client) or start.mode is not Mode.WORKER:
             return spec.bootstrap
-        settings = {**self.worker.settings, **start.settings}
-        return replace(start, command=self.worker.command, settings=settings, environment=self.worker.environment)
+        if start.command and not self.worker.is_started_by(start.command):
+            return spec.bootstrap
+        command, settings = start.command or self.worker.command, {**self.worker.settings, **start.settings}
+        return replace(start, command=command, settings=settings, environment=self.worker.environment)
 
     def _interpreter(self, spec: Spec) -> tuple[Archive, ...]:
         """The archives that bring the interpreter, unless the spec says `archives: []` or fills their folder itself."""

@@ -6,20 +6,18 @@ from typing import Final
 
 from imagekit import client
 from imagekit.client import configuration
-from imagekit.language import Language, Worker
+from imagekit.language import RUNTIME, Language
 from imagekit.plan.parts import EmbeddedPart
 from imagekit.spec.bootstrap import Client
 from imagekit.spec.platform import PlatformSpec
 
-#: Where Lambda looks for the program that it starts (LAMBDA_RUNTIME_DIR).
-RUNTIME: Final = "/var/runtime"
 BOOTSTRAP: Final = f"{RUNTIME}/bootstrap"
 _CONFIGURATION: Final = f"{RUNTIME}/bootstrap.conf"
 
 
 def part(spec: PlatformSpec, start: Client, language: Language) -> EmbeddedPart:
     """What starts the platform's image; raises Missing where this imagekit has no client, InvalidFile."""
-    worker = language.worker if language.worker and _is_used(language.worker, start) else None
+    worker = language.worker if language.worker and language.worker.is_started_by(start.command) else None
     files = {f"{RUNTIME}/{name}": path.read_bytes() for name, path in worker.files.items()} if worker else {}
     return EmbeddedPart(
         source=f"runtime client and {language.name} worker" if worker else "runtime client",
@@ -27,8 +25,3 @@ def part(spec: PlatformSpec, start: Client, language: Language) -> EmbeddedPart:
         programs={BOOTSTRAP: client.program(spec.architecture)},
         place=start.place,
     )
-
-
-def _is_used(worker: Worker, start: Client) -> bool:
-    """Whether the command starts the language's worker, by whichever interpreter."""
-    return any(f"{RUNTIME}/{name}" in start.command for name in worker.files)

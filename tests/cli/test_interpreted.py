@@ -136,6 +136,20 @@ def test_another_interpreter_can_start_the_language_s_worker(bench):
     assert "var/runtime/worker.pl" in files_below(image, "var/runtime")
 
 
+def test_the_language_s_worker_is_talked_to_as_it_wants_whoever_starts_it(bench):
+    node = {"language": "nodejs", "handler": "index.handler", "archives": []}
+    bench.spec(**node, bootstrap={"worker": ["/usr/bin/node", "/var/runtime/worker.cjs"]})
+    lines = configuration(bench.pushed()["x86_64"])
+    assert lines[1:3] == ["argument=/usr/bin/node", "argument=/var/runtime/worker.cjs"]
+    assert {"channel=socket", "variable=NODE_PATH=/opt/nodejs/node_modules"} <= set(lines)
+    bench.spec(**node, bootstrap={"worker": ["/usr/bin/node", "/var/task/own.js"]})
+    assert configuration(bench.pushed()["x86_64"]) == [
+        "mode=worker",
+        "argument=/usr/bin/node",
+        "argument=/var/task/own.js",
+    ]
+
+
 def test_client_and_worker_stand_in_the_lock_and_make_it_stale(bench):
     bench.spec(**PERL)
     bench.run("lock").ok()
