@@ -63,6 +63,7 @@ def _looked_at(
     from imagekit.doctor.remote import remote
     from imagekit.doctor.toolchain import toolchain
     from imagekit.doctor.wanted import of_everything, of_project
+    from imagekit.spec.packages import NATIVE
 
     machine = local.machine(session, opened)
     if project:
@@ -70,8 +71,10 @@ def _looked_at(
         yield from toolchain(project, session.environment, platform.machine(), scratch)
         architectures = tuple(item.architecture for item in project.platforms)
     yield from ours.running(architectures, machine, needed=bool(project and project.spec.tests))
-    contained = project and any(not step.is_on_host for spec in project.platforms for step in spec.build)
-    yield from ours.docker(architectures, machine, needed=bool(contained))
+    platforms = project.platforms if project else ()
+    contained = any(not step.is_on_host for spec in platforms for step in spec.build)
+    contained = contained or any(spec.packages.engine != NATIVE for spec in platforms)
+    yield from ours.docker(architectures, machine, needed=contained)
     yield from ours.cache(session.cache().folder)
     wanted = of_project(project) if project else of_everything()
     yield from remote(wanted, opened.places.hosts, offline=session.options.offline)

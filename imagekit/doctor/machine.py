@@ -30,7 +30,7 @@ def running(architectures: Sequence[Architecture], machine: Machine, *, needed: 
 
 
 def docker(architectures: Sequence[Architecture], machine: Machine, *, needed: bool) -> Iterator[Diagnosis]:
-    """Whether there is an engine; `needed`: the spec has steps that run in containers, which may be elsewhere."""
+    """Whether there is an engine; `needed`: the spec has steps or packages for containers, which may be elsewhere."""
     if needed:
         yield _engine(machine.means.environment)
         return
@@ -45,7 +45,7 @@ def _engine(environment: Mapping[str, str]) -> Diagnosis:
     """The engine for container builds."""
     try:
         with connected(environment) as engine:
-            text = f"{engine.title} is ready for the steps that run in containers"
+            text = f"{engine.title} is ready for what runs in containers"
             return Diagnosis(topic="docker", subject="engine", state=State.OK, text=text)
     except ImagekitError as problem:
         return Diagnosis.of("docker", "engine", problem, needed=True)

@@ -64,6 +64,8 @@ def with_packages(made: Settings, packages: PackagesPart | None) -> Settings:
     """
     if packages is None or not packages.install or packages.engine or packages.database == DatabaseKind.SQLITE:
         return made
+    if packages.engine:  # the base's own rpm has written it
+        return made
     label = {_UNKNOWN: " ".join(packages.install)}
     return replace(made, labels={**made.labels, **label})
 

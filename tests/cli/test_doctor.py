@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -48,6 +49,15 @@ def test_a_machine_that_lacks_nothing(bench: Bench):
     image = f"{support.PUBLIC}/{support.PROVIDED}:al2023"
     assert f"ok       image        {image}: answers without a login, read from {bench.registry.host}" in outcome.lines
     assert not bench.lock.exists(), "nothing is written"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the SDK forgets a socket that cannot connect
+def test_an_engine_is_needed_by_specs_that_install_by_one(bench: Bench):
+    bench.patch.setenv("DOCKER_HOST", f"unix://{bench.folder}/none.sock")
+    bench.spec()
+    assert states(looked(bench), "docker") == {"engine": "note"}
+    assert states(looked(bench, "--engine", "docker"), "docker") == {"engine": "missing"}
+    gc.collect()
 
 
 def test_a_toolchain_that_is_missing_is_named_with_how_to_get_it(bench: Bench):

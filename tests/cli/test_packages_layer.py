@@ -198,6 +198,16 @@ def test_a_database_that_cannot_be_written_is_warned_of_and_labelled(bench: Benc
     assert "var/lib/rpm/Packages" not in picture.layer(-2)
 
 
+def test_a_database_that_the_base_itself_writes_has_no_label(bench: Bench):
+    furnish(bench, kind="berkeley")
+    bench.spec(packages=["jq"], repositories=TRUSTED, architectures=["x86_64"])
+    labels = [
+        bench.run("plan", *words, "--json").ok().document[0]["settings"]["labels"]
+        for words in ((), ("--engine", "docker"))
+    ]
+    assert ["dev.imagekit.packages-not-in-database" in one for one in labels] == [True, False]
+
+
 def test_what_lambdas_user_cannot_use_is_a_warning_whenever_it_is_built(bench: Bench):
     secret = Package("secret", files={"etc/secret.conf": Item(b"x", 0o600), "var/lib/secret": folder(0o700)})
     furnish(bench, {"x86_64": Repository((secret,)), "aarch64": Repository(())})

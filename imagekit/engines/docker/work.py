@@ -14,6 +14,7 @@ from imagekit.containers.container import Container
 from imagekit.containers.failures import in_words
 from imagekit.containers.processes import Command
 from imagekit.containers.transfer import reading
+from imagekit.engines.codes import OUT_OF_REACH
 from imagekit.engines.docker import ledger
 from imagekit.engines.docker.managers import REPOSITORY_FILE, Manager, erase, repository_file
 from imagekit.engines.docker.output import Output
@@ -29,12 +30,14 @@ from imagekit.facts import Database, DatabaseKind
 from imagekit.readable import Readable
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
+from imagekit.rootfs.reach import out_of_reach
 from imagekit.rootfs.tar_reader import Limits, Member, MemberKind
 from imagekit.rpm.database.installed import Addition
 from imagekit.rpm.header import Header
 from imagekit.rpm.listing import Offered, repodata
 from imagekit.rpm.tag import Tag
 from imagekit.values import dataclass
+from imagekit.words import cleaned
 
 #: Where what imagekit brings lies in the container.
 _TOOLS: Final = ".imagekit"
@@ -46,6 +49,15 @@ _DAY: Final = 86_400
 _CHANGED: Final = 2
 #: What package managers see: words that do not depend on anybody's language, and no traces in the base's Python.
 _ENVIRONMENT: Final = {"LC_ALL": "C", "HOME": "/root", "PYTHONDONTWRITEBYTECODE": "1"}
+#: Prints the names of all processes but the first and itself, and those that have ended (proc_pid_stat(5)).
+_RUNNING: Final = """
+for folder in /proc/[0-9]*; do
+    case $folder in /proc/1|/proc/$$) continue ;; esac
+    read -r line <$folder/stat || continue
+    case $line in *") Z "*) continue ;; esac
+    read -r name <$folder/comm && echo "$name"
+done 2>/dev/null
+"""
 _FIRST: Final = re.compile(r"\s*([^\n]{0,60})")
 
 
@@ -211,11 +223,10 @@ class Work:
         return b""
 
     def _processes(self) -> tuple[str, ...]:
-        """What still runs beside the container's first process."""
-        with in_words("does not tell what runs"):
-            api: Any = self.engine.api
-            found = api.top(self.box.name)["Processes"] or ()
-        return tuple(str(words[-1])[:60] for words in found[1:])
+        """What still runs beside the container's first process, by name."""
+        said: list[bytes] = []
+        self.box.run(Command(words=("/bin/sh", "-c", _RUNNING)), said.append, self.means.progress.say)
+        return tuple(cleaned(line)[:60] for line in b"".join(said).decode("utf-8", "replace").splitlines())
 
     def _tell(self, found: Taken, changed: Sequence[str]) -> None:
         """What is not in the image although somebody may have meant it to be, and the other way round."""
@@ -226,6 +237,10 @@ class Work:
             )
         if found.special:
             self.change.warn(f"{self.where}: left out, as Lambda takes no devices and pipes: {_paths(found.special)}")
+        layout = self.change.facts.layout
+        new = ((path, one.kind, one.mode) for path, one in found.entries.items() if path not in layout.files)
+        if closed := out_of_reach(new):
+            self.change.warn(f"{self.where}: Lambda's user cannot use {_paths(closed)}", OUT_OF_REACH)
         passing = sorted(path for path in changed if PASSING.fullmatch(path) and path in found.present)
         if passing and self.change.commands:
             self.change.warn(f"{self.where}: left out, as nothing there outlives a start: {_paths(passing)}")

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from tests.support.bench import PROVIDED, put
+from tests.support.bench import PROVIDED, PUBLIC, put
 from tests.support.commands import IMAGEKIT, Ran, imagekit
-from tests.support.engine import Engine
+from tests.support.engine import Engine, podman_service
 from tests.support.packages import managed, trees
 from tests.support.packages.shop import ARCHITECTURES, Shop
 from tests.support.packages.system import OCI_ARCHES
@@ -112,6 +112,7 @@ def served(world: World) -> Iterator[Registry]:
     with Registry() as registry:
         registry.files.update(world.files)
         put(registry, managed.base(world), PROVIDED, "al2023")
+        put(registry, managed.base(world, name="yum", arches=["x86_64"]), PROVIDED, "old")
         yield registry
 
 
@@ -146,6 +147,30 @@ def test_both_engines_give_the_same_tree(counter: Counter, arch: str, keys: Mapp
         assert found.keys() == {"etc/shadow", "etc/gshadow"}
     else:
         assert not found
+
+
+def test_podman_gives_the_same_tree(tmp_path: Path, served: Registry, world: World, cache: Path) -> None:
+    keys = {"packages": ["jq", "edge-links"]}
+    with podman_service() as engine:
+        counter = Counter(tmp_path / "app", served, world, cache, engine)
+        assert not differences(counter.image(**keys), counter.image(engine="docker", **keys))
+        image = counter.image(engine="docker", run=["echo x >/opt/x; sleep 1000 &"], **keys)
+        assert "opt/x" in image
+        assert not counter.containers()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"packages": ["curl", "edge-path"], "upgrade": "all", "remove": ["libsepol2"]},
+        {"packages": ["curl"], "remove": ["curl-minimal"]},
+    ],
+    ids=["changed", "exchanged"],
+)
+def test_a_manager_that_lets_nothing_take_the_place_of_what_is_there(counter: Counter, keys: Mapping[str, Any]) -> None:
+    """As yum and microdnf: what has to make room goes before what comes."""
+    old = f"{PUBLIC}/{PROVIDED}:old"
+    assert not differences(counter.image(base=old, **keys), counter.image(base=old, engine="docker", **keys))
 
 
 def test_what_is_built_already_needs_no_engine(counter: Counter) -> None:
@@ -183,7 +208,7 @@ def test_commands_change_the_base_after_its_packages(counter: Counter) -> None:
 def test_only_its_files_outlive_a_command(counter: Counter) -> None:
     counter.spec(engine="docker", architectures=["x86_64"], run=["sleep 1000 & touch /tmp/x /dev/shm/y"])
     said = counter.well("build").err
-    assert "ended what it left running: sleep 1000" in said
+    assert "ended what it left running: sleep;" in said
     assert "left out, as nothing there outlives a start: /tmp/x" in said
     assert not counter.containers()
 

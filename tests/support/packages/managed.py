@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,22 +30,29 @@ _MERGED = frozenset({"bin", "lib", "lib64", "sbin"})
 _MACROS = b"%_dbpath /var/lib/rpm\n"
 
 
-def base(world: World, downloads: str = DOWNLOADS) -> StandIn:
-    """The world's bases with a dnf on top."""
+def base(
+    world: World, downloads: str = DOWNLOADS, *, name: str = "dnf", arches: Collection[str] = tuple(OCI_ARCHES)
+) -> StandIn:
+    """The world's bases with a dnf on top, which `name` is another name of: then no program is called dnf."""
     tars = {}
     for arch, root in world.roots.items():
+        if arch not in arches:
+            continue
         programs = worlds.tar_with({"lambda-entrypoint.sh": ENTRYPOINT_SCRIPT})
-        tars[OCI_ARCHES[arch]] = [worlds.tar_of(root), _dnf(arch, root, downloads), programs]
+        tars[OCI_ARCHES[arch]] = [worlds.tar_of(root), _dnf(arch, root, downloads, name), programs]
     return StandIn.of(tars)
 
 
-def _dnf(arch: str, root: Path, downloads: str) -> bytes:
+def _dnf(arch: str, root: Path, downloads: str, called: str) -> bytes:
     place = Path(need_file(f"{downloads}/{DEBIAN_ARCHES[arch]}"))
     stream = io.BytesIO()
     with TemporaryDirectory() as folder, tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for path in sorted(place.glob("*.deb")):
             if not path.name.startswith(_SKIPPED):
                 good(need("dpkg-deb"), "-x", path, folder)
+        if called != "dnf":
+            (Path(folder) / "usr/bin/dnf").unlink()
+            (Path(folder) / "usr/bin/dnf-3").rename(Path(folder) / "usr/bin" / called)
         for name, path in _files(Path(folder)):
             is_folder = path.is_dir() and not path.is_symlink()
             # Directories that the base has stay as they are.
