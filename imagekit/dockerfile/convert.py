@@ -6,11 +6,12 @@ import posixpath
 import shlex
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from imagekit.architecture import ARCHITECTURES
 from imagekit.dockerfile import installs
-from imagekit.dockerfile.builder import Builders
+from imagekit.dockerfile.builders import Builders
+from imagekit.dockerfile.contained import ENGINE
 from imagekit.dockerfile.copying import BUILD, Copies, Parts, mode_of
 from imagekit.dockerfile.downloads import Downloads
 from imagekit.dockerfile.recipe import Copied, Recipe, Said, placeholder, plain, written
@@ -60,6 +61,8 @@ class _Final:
         self._copies = Copies(recipe, around, self._downloads, folders)
         self._start = Start(recipe, around)
         self._state = State(stages, of_base=True)
+        #: Commands that the next step begins with.
+        self._before: list[str] = []
 
     def convert(self) -> None:
         """Fill the recipe."""
@@ -220,9 +223,9 @@ class _Final:
 
     def _command(self, command: Command, line: int) -> bool:
         """Take over one command of the image's own system; False for one that is not understood."""
-        if installs.install(command, self._state.scope, self._recipe, line):
-            return True
-        if self._downloads.take(command, self._state, line):
+        if installs.install(command, self._state.scope, self._recipe, line) or self._downloads.take(
+            command, self._state, line
+        ):
             return True
         if command.name in installs.OTHERS:
             self._recipe.leave(
@@ -235,6 +238,7 @@ class _Final:
             return all(self._is_nothing(command.name, path) for path in command.arguments)
         return (
             command.name in _NOTHING
+            or self._prepares(command)
             or not (command.words or command.pipe or command.text)
             or self._steps(command, line)
         )
@@ -263,14 +267,19 @@ class _Final:
                 return True
         return False
 
+    def _prepares(self, command: Command) -> bool:
+        """True for what only makes ready for a command that installs dependencies, and is done right before it."""
+        tool = command.name == "gem" and self._form is Form.RUNTIME
+        if tool or (command.name in _DEPENDENCIES and command.words[1:2] == ("config",)):
+            self._before.append(command.text)
+            return True
+        return False
+
     def _steps(self, command: Command, line: int) -> bool:
         """What a package manager of a language installs beside the code: a step does it, below `build/`."""
         task = FOLDERS["LAMBDA_TASK_ROOT"]
         if not command.words or command.name not in _DEPENDENCIES or command.assigned:
             return False
-        if command.words[1:2] == ("config",):
-            self._recipe.add("build", {"run": command.text}, line)
-            return True
         if command.words[1:2] not in {("install",), ("ci",), ("i",)}:
             return False
         folder, option = _DEPENDENCIES[command.name]
@@ -290,17 +299,28 @@ class _Final:
             )
         else:
             return False
-        self._recipe.add("build", {"run": run}, line)
-        self._recipe.files.append(
-            Copied(line=line, item={"source": f"{BUILD}/{{architecture}}/{folder}", "target": f"{place.rstrip('/')}"})
-        )
-        self._recipe.leave(
-            line,
+        source = f"{BUILD}/{{architecture}}/{folder}"
+        step: dict[str, Any] = {"run": " && ".join((*self._before, run))}
+        self._before.clear()
+        if self._form is Form.RUNTIME:  # its interpreter is in the base
+            step |= {"in": "base", "outputs": [source]}
+        self._recipe.add("build", step, line)
+        self._recipe.files.append(Copied(line=line, item={"source": source, "target": place.rstrip("/")}))
+        self._recipe.leave(line, *self._installed(command))
+        return True
+
+    def _installed(self, command: Command) -> tuple[str, str]:
+        """What is said of a step that installs dependencies."""
+        if self._form is Form.RUNTIME:
+            return (
+                f"`{command.text}` is a step under `build`, in a container of the base for each architecture",
+                ENGINE,
+            )
+        return (
             f"`{command.text}` is a step under `build` now: it runs on this machine, once for each architecture",
             "see that it installs for the image's interpreter and for $IMAGEKIT_ARCHITECTURE; `imagekit init` without "
             "--from shows the languages whose dependencies imagekit installs by itself",
         )
-        return True
 
     def _end(self, line: int) -> None:
         """What can be said only when everything was read."""

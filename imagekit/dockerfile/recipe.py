@@ -43,6 +43,8 @@ class Left:
 
 #: What a spec cannot be without, and what it says of the start when nothing else is left.
 _NEEDED: Final = frozenset({"name", "language", "os"})
+#: Keys that an item is nothing without.
+_OF_ITEMS: Final = frozenset({"source", "target", "image", "run", "in", "name"})
 _NO_START: Final = Said(value={"path": "bootstrap"}, line=0)
 
 
@@ -131,20 +133,37 @@ class Recipe:
     def without(self, path: str) -> bool:
         """Take out what a dotted path of the spec leads to; False when there is no such thing."""
         key, inner, rest = path.partition(".")
-        if key in _NEEDED or (key == "bootstrap" and self.keys.get(key, _NO_START).value == _NO_START.value):
-            return False
         if key == "bootstrap":
-            self.keys[key] = _NO_START
-            return True
-        if key == "files" and rest:
-            number = rest.partition(".")[0]
-            return number.isdigit() and int(number) < len(self.files) and bool([self.files.pop(int(number))])
+            known, self.keys[key] = self.keys.get(key, _NO_START), _NO_START
+            return bool(known.value != _NO_START.value)
+        if key in _NEEDED or self._without_key(key, rest):
+            return key not in _NEEDED
         if key in self.mappings and inner:
             return self.mappings[key].pop(rest, None) is not None
-        if key in self.lists and rest:
-            number = rest.partition(".")[0]
-            return number.isdigit() and int(number) < len(self.lists[key]) and bool([self.lists[key].pop(int(number))])
+        number = rest.partition(".")[0]
+        items: list[Any] = self.files if key == "files" else self.lists.get(key, [])
+        if number.isdigit():
+            return int(number) < len(items) and bool([items.pop(int(number))])
         return self.keys.pop(key, None) is not None
+
+    def _without_key(self, key: str, rest: str) -> bool:
+        """Take one key out of an item that can do without it; False where that is not what is meant."""
+        number, _, inner = rest.partition(".")
+        name = inner.partition(".")[0]
+        if not number.isdigit() or not name or name in _OF_ITEMS:
+            return False
+        if key == "files" and int(number) < len(self.files):
+            copied = self.files[int(number)]
+            kept = {one: value for one, value in copied.item.items() if one != name}
+            self.files[int(number)] = Copied(line=copied.line, item=kept)
+            return len(kept) < len(copied.item)
+        items = self.lists.get(key, [])
+        if int(number) >= len(items) or not isinstance(items[int(number)].value, dict):
+            return False
+        said = items[int(number)]
+        less = {one: value for one, value in said.value.items() if one != name}
+        items[int(number)] = Said(value=less, line=said.line)
+        return len(less) < len(said.value)
 
     def names_one_architecture(self) -> None:
         """Note texts that say an architecture by name although the image is for several."""

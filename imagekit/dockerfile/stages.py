@@ -88,12 +88,13 @@ class Stages:
 class State:
     """What holds while the instructions of a chain of stages are read one after the other."""
 
-    def __init__(self, stages: Stages, *, of_base: bool) -> None:
+    def __init__(self, stages: Stages, *, of_base: bool, names_base: bool | None = None) -> None:
         self._stages = stages
         self._arguments: dict[str, str] = {}
         #: Variables that instructions set, with their values.
         self.environment: dict[str, str] = {}
         self._of_base = of_base
+        self._names_base = of_base if names_base is None else names_base
         self.directory = FOLDERS["LAMBDA_TASK_ROOT"] if of_base else "/"
         self.shell: tuple[str, ...] = ("/bin/sh", "-c")
 
@@ -108,7 +109,7 @@ class State:
             return self.environment[name]
         if self._of_base and name in FOLDERS:
             return FOLDERS[name]
-        if self._of_base and name in OF_BASE:
+        if self._names_base and name in OF_BASE:
             return placeholder(f"base.{name}")
         return self._arguments.get(name)
 

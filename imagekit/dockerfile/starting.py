@@ -6,7 +6,7 @@ import posixpath
 from collections.abc import Sequence
 from typing import Any, Final
 
-from imagekit.dockerfile.builder import Builder
+from imagekit.dockerfile.reading import Reading
 from imagekit.dockerfile.recipe import Copied, Recipe, plain, written
 from imagekit.dockerfile.stages import FOLDERS
 from imagekit.dockerfile.surroundings import Compiled, Form, Kind, Surroundings
@@ -27,7 +27,7 @@ class Start:
         self._entrypoint: tuple[int, tuple[str, ...]] = (0, ())
         self._command: tuple[int, tuple[str, ...]] = (0, ())
         #: Programs that another stage makes, by where they are in the image.
-        self.made: dict[str, tuple[int, Builder, str]] = {}
+        self.made: dict[str, tuple[int, Reading, str]] = {}
 
     def take(self, one: Instruction, shell: Sequence[str]) -> None:
         """Note an ENTRYPOINT or a CMD; the last of each counts, and an ENTRYPOINT takes the base's CMD away."""

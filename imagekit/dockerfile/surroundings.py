@@ -67,12 +67,15 @@ class System:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Compiled:
-    """A language that is compiled ahead of time: the images that people do it in, and what its build makes."""
+    """A language that is compiled ahead of time: the images that people do it in, what its build makes, and whether
+    that is for any architecture on any machine.
+    """
 
     name: str
     title: str
     builders: tuple[str, ...]
     bootstrap: str
+    cross: bool
 
     @classmethod
     def from_mapping(cls, name: str, document: Mapping[str, Any]) -> Self:
@@ -82,6 +85,7 @@ class Compiled:
             title=str(document["title"]),
             builders=tuple(document.get("builders", ())),
             bootstrap=str(document.get("bootstrap", "")),
+            cross=document.get("cross", "true") == "true",
         )
 
 

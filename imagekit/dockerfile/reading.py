@@ -1,0 +1,253 @@
+"""A stage that something is only copied out of, as it is read: places, commands, what it takes from elsewhere.
+
+The stage's file system and the context are the same place by `anchors`: where the context was copied to.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import shlex
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from imagekit.dockerfile.copying import Parts
+from imagekit.dockerfile.installs import OTHERS, RPM
+from imagekit.dockerfile.recipe import plain, written
+from imagekit.dockerfile.shell import Command, commands
+from imagekit.dockerfile.stages import PLATFORM, Stage, State, instructions
+from imagekit.dockerfile.surroundings import Compiled, Kind
+from imagekit.dockerfile.syntax import Instruction
+from imagekit.values import dataclass
+
+if TYPE_CHECKING:
+    from imagekit.dockerfile.builders import Builders
+
+#: What the image's architecture is called while a step runs.
+ARCHITECTURE: Final = '"$IMAGEKIT_ARCHITECTURE"'
+#: What a container has and this machine may have another way.
+MACHINES_OWN: Final = frozenset({"PATH", "HOME", "LD_LIBRARY_PATH", "GOPATH", "GOROOT", "CARGO_HOME", "RUSTUP_HOME"})
+#: Commands that put tools into the stage.
+_TOOLS: Final = frozenset({*OTHERS, *RPM, "amazon-linux-extras", "rustup", "useradd", "groupadd"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Run:
+    """A command: its line, the folder of the stage that it runs in, its text, and the variables there."""
+
+    line: int
+    directory: str
+    text: str
+    variables: tuple[tuple[str, str], ...]
+
+
+class Reading(ABC):
+    """One such stage, with those that it is built on. `in_container` says where its commands will run."""
+
+    in_container: ClassVar[bool] = False
+
+    def __init__(self, stage: Stage, builders: Builders) -> None:
+        self._builders = builders
+        self._stages, self._recipe, self._around = builders.stages, builders.recipe, builders.around
+        self.chain = self._stages.chain(stage)
+        self.stage = stage
+        self.image = self.chain[0].image
+        self.language: Compiled | None = self._around.compiled(self.image)
+        #: Places of the stage and what of the context, or of another image, is there.
+        self._anchors: list[tuple[str, str]] = []
+        self._images: list[tuple[str, str, str]] = []
+        self._others: list[tuple[str, Reading, str]] = []
+        self._runs: list[Run] = []
+        self._tools: list[tuple[int, str]] = []
+        self._secrets: list[str] = []
+        #: What is asked for, and what it is called below `build/`; empty for the program that is started.
+        self._copies: dict[str, str] = {}
+        self._read()
+
+    @property
+    def builds(self) -> bool:
+        """True when it runs something; else its files are the context's or other images'."""
+        return bool(self._runs)
+
+    def item(self, path: str, line: int) -> dict[str, Any] | None:
+        """What an item of `files` says of a path of the stage; None, and noted, where that is not known."""
+        for top, image, source in reversed(self._images):
+            if inner := below(top, path):
+                return {"image": written(image), "source": posixpath.join(source, inner).rstrip("/.") or "/"}
+        for top, other, source in reversed(self._others):
+            if inner := below(top, path):
+                return other.item(posixpath.normpath(posixpath.join(source, inner)), line)
+        return self._own(path, line)
+
+    def program(self, path: str, line: int) -> bool:
+        """Make a path of the stage the bootstrap that the build makes; False, and noted, where it is not made here."""
+        for top, other, source in reversed(self._others):
+            if inner := below(top, path):
+                return other.program(posixpath.normpath(posixpath.join(source, inner)), line)
+        if not self._makes(path, self._in_context(path)):
+            return False
+        self._copies[path] = ""
+        return True
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Add the steps, when something of what they make was asked for."""
+
+    @abstractmethod
+    def _own(self, path: str, line: int) -> dict[str, Any] | None:
+        """The same for what neither another stage nor another image brought."""
+
+    @abstractmethod
+    def _makes(self, path: str, here: str | None) -> bool:
+        """True when the commands can have made it; `here` is where it is in the context."""
+
+    @property
+    def _title(self) -> str:
+        return f"the stage {self.stage.name or self.stage.number}"
+
+    @property
+    def _folder(self) -> str:
+        return re.sub(r"[^A-Za-z0-9_.-]", "-", self.stage.name or f"stage{self.stage.number}")
+
+    def _read(self) -> None:
+        state = State(self._stages, of_base=bool(self._around.system(self.image)[1]), names_base=True)
+        for one in instructions(self.chain):
+            try:
+                if not state.take(one):
+                    self._take(one, state)
+            except ValueError as error:
+                self._recipe.leave(one.line, f"{one.name}: {error}", "write it into the spec by hand")
+
+    def _take(self, one: Instruction, state: State) -> None:
+        if one.name in {"COPY", "ADD"}:
+            self._copied(one, Parts.of(one, state, lambda path: path == state.directory), state)
+        elif one.name == "RUN":
+            self._mounted(one, state)
+            self._ran(one, state)
+
+    def _copied(self, one: Instruction, parts: Parts, state: State) -> None:
+        origin = state.scope.expand(one.flag("from"))
+        stage = self._stages.named(origin, self.stage.number) if origin else None
+        other = self._builders.of(stage) if stage else None
+        for source in parts.sources:
+            into = parts.target.endswith("/")
+            target = parts.target.rstrip("/") or "/"
+            path = posixpath.normpath(source.lstrip("/") or ".")
+            if origin:
+                place = (
+                    posixpath.join(target, posixpath.basename(path))
+                    if into and "." in posixpath.basename(path)
+                    else target
+                )
+                if other:
+                    self._others.append((place, other, posixpath.normpath(source)))
+                    self._brought(one.line, other, posixpath.normpath(source), parts.target)
+                else:
+                    self._images.append((place, origin, posixpath.normpath(source)))
+            elif "://" in source or source.startswith("<<") or any(mark in path for mark in "*?["):
+                if into and not source.startswith("<<"):
+                    self._anchor(target, posixpath.dirname(path) or ".")
+            elif path == "." or not into or self._around.kind(path) is Kind.FOLDER:
+                self._anchor(target, path)
+            else:
+                self._anchor(target, posixpath.dirname(path) or ".")
+
+    def _brought(self, line: int, other: Reading, source: str, target: str) -> None:
+        """See that what another stage makes is there for the commands: its step puts it below `build/`."""
+        item, into = other.item(source, line), self._place(target)
+        if item is None or "image" in item or not into:
+            return
+        made = self._source(str(item["source"]).replace("{architecture}", ARCHITECTURE))
+        above = into if into.endswith("/") else posixpath.dirname(into) or "."
+        text = (
+            f"if [ -d {made} ]; then mkdir -p {into} && cp -R {made}/. {into}; "
+            f"else mkdir -p {above} && cp {made} {into}; fi"
+        )
+        self._runs.append(run_of(line, "/", text, {}))
+
+    @abstractmethod
+    def _place(self, target: str) -> str:
+        """Where commands find a path of the stage; empty where it is nowhere. A slash at the end stays."""
+
+    @abstractmethod
+    def _source(self, path: str) -> str:
+        """Where commands find a path of the context."""
+
+    def _anchor(self, place: str, source: str) -> None:
+        """Note where something of the context is; where it lies as in the context, so does all around it."""
+        self._anchors.append((place, source))
+        top = place.removesuffix(f"/{source}") or "/"
+        if source != "." and top != place and all(known != top for known, _ in self._anchors):
+            self._anchors.append((top, "."))
+
+    def _mounted(self, one: Instruction, state: State) -> None:
+        for name, value in one.flags:
+            fields = dict(field.partition("=")[::2] for field in value.split(",")) if name == "mount" else {}
+            if fields.get("type", "bind") == "bind" and fields and "from" not in fields:
+                target = fields.get("target") or fields.get("dst") or fields.get("destination") or "."
+                self._anchor(state.path(target).rstrip("/") or "/", fields.get("source", fields.get("src", ".")))
+            elif fields.get("type") == "secret":
+                secret = fields.get("id", "")
+                self._secrets.append(secret)
+                self._recipe.leave(
+                    one.line,
+                    f"the secret {secret}",
+                    f"set the variable {secret} where `imagekit build` runs: the step sees it, and images do not",
+                )
+
+    def _ran(self, one: Instruction, state: State) -> None:
+        text = shlex.join(one.words) if one.words else one.text
+        script = "\n".join(heredoc.text for heredoc in one.heredocs) if one.heredocs and text.startswith("<<") else text
+        directory = state.directory
+        for command in commands(script):
+            if _installs_tools(command) and not self.in_container:
+                self._tools.append((one.line, command.text))
+            elif command.name == "cd" and len(command.arguments) == 1 and "$" not in command.arguments[0]:
+                directory = posixpath.normpath(posixpath.join(directory, command.arguments[0]))
+            elif command.name not in {"set", "true", ":"}:
+                self._runs.append(run_of(one.line, directory, command.text, state.variables))
+
+    def _in_context(self, path: str) -> str | None:
+        """The path of the context that a path of the stage is; the longest anchor counts."""
+        best: tuple[int, str] | None = None
+        for top, source in self._anchors:
+            inner = below(top, path)
+            if inner and (best is None or len(top) > best[0]):
+                best = (len(top), posixpath.normpath(posixpath.join(source, inner)))
+        return best[1] if best else None
+
+
+def run_of(line: int, directory: str, text: str, variables: Mapping[str, str]) -> Run:
+    """A command with the variables that it may need; those that are paths of the stage are put in their places."""
+    kept = []
+    for name, value in variables.items():
+        if value.startswith("/") and plain(value) and name not in MACHINES_OWN:
+            text = re.sub(rf"\$(?:\{{{name}\}}|{name}\b)", lambda _, value=value: value, text)  # type: ignore[misc]
+        elif name not in PLATFORM:
+            kept.append((name, value))
+    return Run(line=line, directory=directory, text=text, variables=tuple(kept))
+
+
+def below(top: str, path: str) -> str:
+    """What leads from a folder to a path in it, `.` for itself; empty when it is not in it."""
+    if path == top:
+        return "."
+    prefix = top if top.endswith("/") else f"{top}/"
+    return path.removeprefix(prefix) if path.startswith(prefix) else ""
+
+
+def named(path: str) -> re.Pattern[str]:
+    """A path in a command, by itself or with more behind it."""
+    return re.compile(rf"(?<![\w./$}}-]){re.escape(path)}(?![\w.-])")
+
+
+def _installs_tools(command: Command) -> bool:
+    text = command.words or tuple(command.text.split())
+    words: Sequence[str] = [word for word in text if word not in {"sudo", "-E"}]
+    name = posixpath.basename(words[0]) if words else ""
+    return name in _TOOLS or tuple(words[:3]) in {
+        ("npm", "install", "-g"),
+        ("npm", "i", "-g"),
+        ("pip", "install", "--upgrade"),
+    }
