@@ -19,7 +19,6 @@ from imagekit.gather.said import Said, Saying, together
 from imagekit.oci import canonical, media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.digest import Digest
-from imagekit.oci.layer_artifact import LayerArtifact
 from imagekit.oci.ports import Cache, Opener, Writer
 from imagekit.placed import At
 from imagekit.plan.assemble import Layer
@@ -30,13 +29,14 @@ from imagekit.progress import Progress, Task
 from imagekit.rootfs.base_layout import BaseLayout
 from imagekit.rootfs.entry import Entry, Item, Kind
 from imagekit.rootfs.gzip import Codec, LayerBlob
-from imagekit.shared_layers import Found, SharedLayers
 from imagekit.values import dataclass
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from imagekit.engines.ports import Difference
+    from imagekit.oci.layer_artifact import LayerArtifact
+    from imagekit.shared_layers import Found, SharedLayers
 
 _LAYERS: Final = "layer"
 _NAMES: Final = "layer-names"
@@ -137,6 +137,8 @@ class Builder:
 
     def _artifact(self, key: Digest, layer: Layer) -> tuple[LayerArtifact, bytes]:
         """A layer as it is shared, with the names in it where packages are."""
+        from imagekit.oci.layer_artifact import LayerArtifact
+
         names = self.names[key] if self._has_names(key) else b""
         artifact = LayerArtifact(
             key=key,
