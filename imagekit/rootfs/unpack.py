@@ -67,6 +67,7 @@ def unpacked(
             if keeps_stem and stem and not os.path.isdir(stem):
                 _growing(stem, lambda unfinished: _make_stem(unfinished, image))
             _growing(place, lambda unfinished: _make(unfinished, stem, image))
+            os.utime(place)  # its own time is the image's, and whoever prunes goes by the last use
     return place
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import json
 import os
@@ -268,8 +269,9 @@ def test_unpacked_root_file_systems_are_part_of_the_cache(echo):
     roots = Path(before["folder"], "roots")
     (root,) = (path for path in roots.iterdir() if path.is_dir() and path.suffix != ".stem")
     assert before["bytes"] > (root / "var/runtime/bootstrap").stat().st_size
+    gc.collect()  # commands run in this process here, and what they hold of the cache goes with their objects
     echo.run("cache", "prune", "--older-than", "0").ok()
-    assert not root.exists()
+    assert [path for path in roots.iterdir() if path.is_dir()] == []
     assert echo.run("invoke").ok().out == "{}\n"
 
 

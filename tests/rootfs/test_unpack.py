@@ -285,6 +285,17 @@ def test_a_stem_is_unpacked_once_and_gives_the_same_folder(tmp_path):
     assert opened == [below, *tops]
 
 
+@pytest.mark.parametrize("keeps_stem", [False, True])
+def test_the_time_of_what_was_unpacked_is_that_of_its_use(tmp_path, keeps_stem):
+    layers = [layer(tar(("a", "1"))), layer(tar(("b", "x")))]
+    before = tmp_path.stat().st_mtime
+    place = unpacked(str(tmp_path / "cache"), layers, "img:1", keeps_stem=keeps_stem)
+    assert os.stat(place).st_mtime >= before
+    os.utime(place, (1, 1))
+    assert unpacked(str(tmp_path / "cache"), layers, "img:1") == place
+    assert os.stat(place).st_mtime >= before
+
+
 def test_a_stem_of_other_layers_is_not_taken(tmp_path):
     one, two = tar(("a", "1")), tar(("a", "2"))
     for below in (one, two):
