@@ -157,7 +157,8 @@ class Gatherer:
         if self.cache.record(_PROGRAMS, key) is not None:
             return
         with path.open("rb") as file:
-            problem = Executable.read(file).problem(spec.architecture, static_only=self.static_only)
+            found = Executable.read(file)
+        problem = found.problem(spec.architecture, static_only=self.static_only, is_built=bool(spec.build))
         if problem:
             failed = BuildFailed if spec.build else InvalidFile
             raise failed(f"{bootstrap.path} {problem[0]}", hint=problem[1], place=bootstrap.place)

@@ -12,9 +12,12 @@ from imagekit.findings import Place
 from imagekit.language import Language, Tool
 from imagekit.spec import placeholders
 from imagekit.spec.platform import PlatformSpec
+from imagekit.words import cleaned
 
 #: Seconds that a tool gets to answer a probe.
 _PROBE: Final = 60
+#: Characters that are shown of what it said.
+_SAID: Final = 200
 
 
 def check(
@@ -46,15 +49,16 @@ def looked_for(
 def _problem(tool: Tool, command: str, folder: str, environment: Mapping[str, str]) -> str:
     if shutil.which(command, path=environment.get("PATH")) is None:
         return f"there is no `{command}` on this machine"
-    if tool.probe and not _answers(tool.probe, folder, environment):
-        return f"`{command}` is not ready"
-    return ""
+    said = _refusal(tool.probe, folder, environment) if tool.probe else None
+    if said is None:
+        return ""
+    return f"`{command}` is not ready ({said})" if said else f"`{command}` is not ready"
 
 
-def _answers(probe: str, folder: str, environment: Mapping[str, str]) -> bool:
-    """Whether a probe succeeds in the project's folder, where tools look for their settings."""
+def _refusal(probe: str, folder: str, environment: Mapping[str, str]) -> str | None:
+    """The last that a probe said which failed in the project's folder, where tools look for their settings."""
     try:
-        return not subprocess.run(
+        ran = subprocess.run(
             ["/bin/sh", "-c", probe],
             cwd=folder,
             env=dict(environment),
@@ -62,6 +66,10 @@ def _answers(probe: str, folder: str, environment: Mapping[str, str]) -> bool:
             capture_output=True,
             timeout=_PROBE,
             check=False,
-        ).returncode
+        )
     except subprocess.TimeoutExpired:
-        return False
+        return f"it did not answer in {_PROBE} s"
+    if not ran.returncode:
+        return None
+    lines = ran.stderr.decode("utf-8", "replace").strip().splitlines()
+    return cleaned(lines[-1], _SAID) if lines else ""

@@ -27,6 +27,11 @@ _CROSS_COMPILE: Final = (
     "build it for Linux and the image's architecture (Go: GOOS=linux; Rust: --target …-unknown-linux-musl; "
     ".NET: -r linux-x64 or linux-arm64)"
 )
+_TELL_THE_COMPILER: Final = (
+    "have the step compile for the image: it sees IMAGEKIT_ARCHITECTURE, IMAGEKIT_OCI_ARCH and IMAGEKIT_RPM_ARCH (Go: "
+    'GOARCH="$IMAGEKIT_OCI_ARCH"; C: "$IMAGEKIT_RPM_ARCH-linux-gnu-gcc"; Rust: --target '
+    '"$IMAGEKIT_RPM_ARCH-unknown-linux-musl")'
+)
 
 
 class Form(StrEnum):
@@ -62,8 +67,13 @@ class Executable:
         except (struct.error, IndexError, OverflowError, OSError):  # a header that points nowhere
             return cls(form=Form.OTHER)
 
-    def problem(self, architecture: Architecture, *, static_only: bool) -> tuple[str, str] | None:
-        """Why Lambda could not start this on an architecture, as a sentence and a hint; None when it could."""
+    def problem(
+        self, architecture: Architecture, *, static_only: bool, is_built: bool = False
+    ) -> tuple[str, str] | None:
+        """Why Lambda could not start this on an architecture, as a sentence and a hint; None when it could.
+
+        `is_built` says that a step has just made it, and was asked to make it for the architecture.
+        """
         match self.form:
             case Form.MACOS:
                 return "is a macOS program", _CROSS_COMPILE
@@ -79,7 +89,7 @@ class Executable:
             case Form.SCRIPT:
                 return self._script_problem(static_only=static_only)
             case Form.ELF:
-                return self._program_problem(architecture, static_only=static_only)
+                return self._program_problem(architecture, static_only=static_only, is_built=is_built)
 
     def _script_problem(self, *, static_only: bool) -> tuple[str, str] | None:
         if self.interpreter.endswith("\r"):
@@ -91,13 +101,17 @@ class Executable:
             return "is a script, and the image holds no interpreter", "build a static program, or choose another `os`"
         return None
 
-    def _program_problem(self, architecture: Architecture, *, static_only: bool) -> tuple[str, str] | None:
+    def _program_problem(
+        self, architecture: Architecture, *, static_only: bool, is_built: bool
+    ) -> tuple[str, str] | None:
         if self.machine != architecture.elf_machine:
             names = {item.elf_machine: item.name for item in ARCHITECTURES}
             found = names.get(self.machine, f"another machine (ELF number {self.machine})")
             return (
                 f"is a program for {found}, not for {architecture}",
-                "give a path for each architecture: {x86_64: …, arm64: …}, or use the placeholder {architecture}",
+                _TELL_THE_COMPILER
+                if is_built
+                else "give a path for each architecture: {x86_64: …, arm64: …}, or use the placeholder {architecture}",
             )
         if static_only and self.interpreter:
             return (

@@ -201,6 +201,7 @@ def test_what_lambda_could_not_start_is_refused_with_advice(bench, data, message
         assert f"error: out/app {message}" in outcome.err
         assert outcome.error[1] == "  at runtime.yaml:5:15"
         assert outcome.error[2].startswith("  hint: ")
+        assert ("have the step compile for the image" in outcome.error[2]) == (b"ELF" in data)
     (bench.folder / "bootstrap").write_bytes(data)
     bench.spec()
     assert bench.run("build", "--platform", "x86_64").code == 2, "a file that was named, not built"
@@ -259,6 +260,19 @@ def test_a_toolchain_that_is_not_ready_for_one_platform_stops_before_the_other_i
         ],
     )
     assert not (bench.folder / "ran").exists()
+
+
+def test_a_toolchain_of_another_version_says_which_it_is(bench):
+    bench.write("bin/bundle", "#!/bin/sh\n", 0o755)
+    bench.write("bin/ruby", "#!/bin/sh\necho warned >&2\nprintf 'this is \\033[1mRuby 3.1.2\\n' >&2\nexit 1\n", 0o755)
+    bench.patch.setenv("PATH", f"{bench.folder}/bin:/usr/bin:/bin")
+    bench.write("Gemfile.lock", "GEM\n")
+    bench.spec(language="ruby", version="3.2", handler="app.handle", bootstrap=None)
+    outcome = bench.run("build")
+    assert (outcome.code, outcome.error[0]) == (
+        5,
+        "error: `bundle` is not ready (this is Ruby 3.1.2): Ruby needs it to build for x86_64",
+    )
 
 
 def test_a_language_that_does_not_cross_compile_says_where_to_build(bench):
