@@ -39,6 +39,8 @@ class Conversion:
     def write(self, folder: str, *, overwrite: bool) -> tuple[str, ...]:
         """Write all of it, or nothing; returns the paths. Raises InvalidFile for what is in the way, and OSError."""
         target = os.path.join(folder, SPEC_FILE)
+        if os.path.isdir(target):
+            raise InvalidFile(f"{target} is no file", hint="rename the folder, or name another one with --directory")
         there = [name for name in self.texts if os.path.lexists(os.path.join(folder, name))]
         if there or (os.path.lexists(target) and not overwrite):
             raise InvalidFile(
@@ -47,8 +49,16 @@ class Conversion:
                 if not there
                 else "the Dockerfile holds a text of this name: rename the file, or the text",
             )
-        for name, text in {**self.texts, SPEC_FILE: self.spec}.items():
-            atomic.write(os.path.abspath(os.path.join(folder, name)), text.encode("utf-8"))
+        written: list[str] = []
+        try:
+            for name, text in {**self.texts, SPEC_FILE: self.spec}.items():
+                path = os.path.abspath(os.path.join(folder, name))
+                atomic.write(path, text.encode("utf-8"))
+                written.append(path)
+        except BaseException:
+            for path in written:  # the spec is the last one, so these are all new
+                atomic.remove(path)
+            raise
         return tuple(os.path.join(folder, name) for name in (*self.texts, SPEC_FILE))
 
 

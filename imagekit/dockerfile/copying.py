@@ -15,6 +15,9 @@ from imagekit.dockerfile.syntax import Heredoc, Instruction
 from imagekit.values import dataclass
 
 _ARCHIVE: Final = re.compile(r"\.(?:tar(?:\.(?:gz|xz|bz2|zst))?|tgz|txz|tbz2?)$")
+#: Names that a text of the Dockerfile may be written under beside the spec; the spec's own are none.
+_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
+_OURS: Final = frozenset({"runtime.yaml", "runtime.lock"})
 _GLOB: Final = re.compile(r"[*?\[]")
 #: What a step of the build may leave in the context, for the image and not for a copy of the whole context.
 BUILD: Final = "build"
@@ -120,7 +123,9 @@ class Copies:
             return
         name = heredoc.name if target.endswith("/") else posixpath.basename(target)
         if (
-            self._around.kind(name) is not Kind.NONE
+            not _NAME.fullmatch(name)
+            or name in _OURS
+            or self._around.kind(name) is not Kind.NONE
             or name in self._recipe.texts
             or (heredoc.expands and "$" in heredoc.text)
         ):

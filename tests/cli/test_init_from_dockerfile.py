@@ -53,6 +53,23 @@ def test_a_text_of_the_dockerfile_goes_over_no_file(bench: Bench) -> None:
     assert "Dockerfile:3: the text of settings.conf" in said
 
 
+@pytest.mark.parametrize("name", [".npmrc", "runtime.yaml", "runtime.lock", "a b", "-x"])
+def test_a_text_with_such_a_name_is_not_written(bench: Bench, name: str) -> None:
+    _, said = from_text(bench, f'{BASE}COPY <<EOF "/opt/{name}"\nits\nEOF\n')
+    assert f"the text of {name}" in said
+    assert "its" not in (bench.folder / "runtime.yaml").read_text()
+    assert sorted(path.name for path in bench.folder.iterdir()) == [".imagekit", "Dockerfile", "runtime.yaml"]
+
+
+def test_nothing_stays_when_the_spec_cannot_be_written(bench: Bench) -> None:
+    bench.write("Dockerfile", f"{BASE}COPY <<EOF /opt/a.conf\nits\nEOF\n")
+    (bench.folder / "runtime.yaml").mkdir()
+    outcome = bench.run("init", "--from", "Dockerfile", "--overwrite")
+    assert outcome.code == 2
+    assert "runtime.yaml is no file" in outcome.err
+    assert not (bench.folder / "a.conf").exists()
+
+
 def test_the_context_is_the_folder_of_the_spec(bench: Bench) -> None:
     bench.write("app/bootstrap", "#!/bin/sh\n", 0o755)
     bench.write("docker/Dockerfile", BASE)
@@ -154,7 +171,7 @@ PIECES = st.sampled_from([
 ])  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(pieces=st.lists(PIECES, max_size=40))
 def test_any_dockerfile_becomes_a_valid_spec_or_is_refused(pieces: list[str], bench: Bench) -> None:
     bench.write("Dockerfile", "FROM public.ecr.aws/lambda/provided:al2023\n" + "".join(pieces))
