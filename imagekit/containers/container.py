@@ -106,10 +106,12 @@ def container(engine: Engine, form: Form, owner: owners.Owner) -> Iterator[Conta
             _start(engine, number, form, lifeline)
         yield Container(engine, number)
     finally:
-        with in_words("does not remove a container"):
-            owners.remove(engine, name)
-        for stream in lifeline:
-            stream.close()
+        try:
+            with in_words("does not remove a container"):
+                owners.remove(engine, name)
+        finally:
+            for stream in lifeline:
+                stream.close()
 
 
 def _created(engine: Engine, name: str, form: Form, owner: owners.Owner) -> str:

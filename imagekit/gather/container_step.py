@@ -161,11 +161,13 @@ def secrets_of(step: Step, users: Mapping[str, str]) -> dict[str, str]:
 
 
 def outputs_of(spec: PlatformSpec, step: Step) -> Iterator[Path]:
-    """Where on this disk its outputs go; raises InvalidFile for what is outside `root`."""
-    if step.outputs:
-        yield from (paths.planned(spec.root, os.path.join(step.directory, text), step.place) for text in step.outputs)
-    elif isinstance(spec.bootstrap, PlatformProgram):
-        yield paths.planned(spec.root, spec.bootstrap.path, spec.bootstrap.place)
+    """Where on this disk its outputs go, by real paths; raises InvalidFile for what is outside `root`."""
+    wanted = [(os.path.join(step.directory, text), step.place) for text in step.outputs]
+    if not wanted and isinstance(spec.bootstrap, PlatformProgram):
+        wanted = [(spec.bootstrap.path, spec.bootstrap.place)]
+    for text, place in wanted:
+        path = paths.planned(spec.root, text, place)
+        yield Path(os.path.realpath(path.parent), path.name)
 
 
 def _source(step: Step, directory: Path, workshop: Workshop) -> Tree:

@@ -181,6 +181,15 @@ def test_a_daemon_that_a_command_leaves_ends_with_its_container(site: Site, dock
     assert not any(b"4242" in words for words in running)
 
 
+def test_a_project_may_be_reached_through_a_symlink(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(site.folder)
+    site.spec({"run": f"pwd > made; {PROGRAM}", "directory": "native"})
+    site.write("native/source", "")
+    site.built(str(tmp_path / "link/runtime.yaml"))
+    assert site.made("arm64").endswith("# /imagekit/source/native\n")
+    assert site.built(str(tmp_path / "link/runtime.yaml")).err.count("unchanged") == 2
+
+
 def test_an_earlier_step_may_make_what_a_container_reads(site: Site) -> None:
     site.spec(
         {"run": "mkdir -p gen; echo $IMAGEKIT_ARCHITECTURE > gen/made", "in": "host"},
