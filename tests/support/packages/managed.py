@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -31,14 +31,22 @@ _MACROS = b"%_dbpath /var/lib/rpm\n"
 
 
 def base(
-    world: World, downloads: str = DOWNLOADS, *, name: str = "dnf", arches: Collection[str] = tuple(OCI_ARCHES)
+    world: World,
+    downloads: str = DOWNLOADS,
+    *,
+    name: str = "dnf",
+    arches: Collection[str] = tuple(OCI_ARCHES),
+    also: Mapping[str, bytes] | None = None,
 ) -> StandIn:
-    """The world's bases with a dnf on top, which `name` is another name of: then no program is called dnf."""
+    """The world's bases with a dnf on top, which `name` is another name of: then no program is called dnf.
+
+    `also` are further files.
+    """
     tars = {}
     for arch, root in world.roots.items():
         if arch not in arches:
             continue
-        programs = worlds.tar_with({"lambda-entrypoint.sh": ENTRYPOINT_SCRIPT})
+        programs = worlds.tar_with({"lambda-entrypoint.sh": ENTRYPOINT_SCRIPT, **(also or {})})
         tars[OCI_ARCHES[arch]] = [worlds.tar_of(root), _dnf(arch, root, downloads, name), programs]
     return StandIn.of(tars)
 
