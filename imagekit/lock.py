@@ -269,6 +269,7 @@ def missing(lock: Lock, request: Request) -> tuple[str, ...]:
     bases = [item for locked, item in pairs if bool(locked.base) != bool(item.base)]
     return (
         *(f"{item.architecture}: {'no base' if item.base else 'a base'} is locked" for item in bases),
+        *(sentence for locked, item in pairs for sentence in _other_engine(locked, item)),
         *(sentence for locked, item in pairs for sentence in _unlocked(locked, item)),
         *(sentence for locked, item in pairs for sentence in _distrusted(locked, item)),
     )
@@ -313,8 +314,7 @@ def _platform_differences(lock: Lock, request: PlatformRequest) -> Iterator[str]
     base = locked.base.reference if locked.base else ""
     if base != request.base:
         yield f"{where}: the base is {request.base or 'an empty one'}, locked is {base or 'an empty one'}"
-    if locked.engine != request.engine:
-        yield f"{where}: the engine is {request.engine or _NATIVE}, locked is {locked.engine or _NATIVE}"
+    yield from _other_engine(locked, request)
     yield from _unlocked(locked, request)
     others = tuple(package_differences(locked.packages, request.packages, where))
     yield from others or _distrusted(locked, request)
@@ -324,6 +324,12 @@ def _platform_differences(lock: Lock, request: PlatformRequest) -> Iterator[str]
             yield f"{where}: the archive {url} has another sha256 in the spec"
     gone = [*(locked.images.keys() - request.images), *(locked.archives.keys() - request.archives.keys())]
     yield from (f"{where}: {name} is locked but no longer asked for" for name in sorted(gone))
+
+
+def _other_engine(locked: LockedPlatform, request: PlatformRequest) -> Iterator[str]:
+    if locked.engine != request.engine:
+        engine, known = request.engine or _NATIVE, locked.engine or _NATIVE
+        yield f"{request.architecture}: the engine is {engine}, locked is {known}"
 
 
 def _unlocked(locked: LockedPlatform, request: PlatformRequest) -> Iterator[str]:

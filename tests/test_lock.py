@@ -230,6 +230,7 @@ def test_packages_that_move_between_two_locks():
 def test_what_is_missing_is_less_than_what_differs():
     assert missing(LOCK, asked(base="corp/base:2", archives={})) == ()
     assert missing(LOCK, asked(base="")) == ("arm64: a base is locked",)
+    assert missing(LOCK, asked(engine="docker")) == ("arm64: the engine is docker, locked is native",)
     assert missing(LOCK, asked(images=("corp/new:1",))) == ("arm64: the image corp/new:1 is not locked",)
 
 

@@ -668,6 +668,9 @@ def test_another_engine_keeps_what_is_locked_and_says_that_nobody_can_promise_th
     outcome = amazon.run("build", "--locked")
     assert outcome.code == 1
     assert "x86_64: the engine is native, locked is docker" in outcome.err
+    outcome = amazon.run("build", "--frozen", "--engine", "native")
+    assert outcome.code == 1
+    assert "is for another spec: x86_64: the engine is native, locked is docker" in outcome.err
     (plan,) = amazon.run("plan", "--engine", "docker", "--json").ok().document
     (part,) = plan["layers"][0]["parts"]
     assert (part["engine"], part["reproducible"], part["run"]) == ("docker", False, [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +12,7 @@ from typing import Any, Final
 from imagekit.containers.connection import Engine
 from imagekit.containers.container import Container
 from imagekit.containers.failures import in_words
-from imagekit.containers.processes import Command
+from imagekit.containers.processes import Command, TookTooLong
 from imagekit.containers.transfer import reading
 from imagekit.engines.codes import OUT_OF_REACH
 from imagekit.engines.docker import ledger
@@ -45,6 +45,9 @@ _FOLDER: Final = f"{_TOOLS}/packages"
 _PIECE: Final = 1 << 20
 _LISTED: Final = 5
 _DAY: Final = 86_400
+#: Seconds that a command may take.
+_LIMIT: Final = 3600.0
+_PROXIES: Final = frozenset({"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY"})
 #: The field of `shadow` with the day of the last change.
 _CHANGED: Final = 2
 #: What package managers see: words that do not depend on anybody's language, and no traces in the base's Python.
@@ -146,24 +149,35 @@ class Work:
         lines = data.splitlines(keepends=True)
         return found.with_content(SHADOW, b"".join(one if one in known else _without_day(one, days) for one in lines))
 
-    def _command(self, words: Sequence[str], who: str, say: Any, log: str = "") -> None:
-        environment = {} if log else _ENVIRONMENT
-        image = self.change.image
-        if image and log:
-            one = image.architecture
-            environment = {
-                "IMAGEKIT_ARCHITECTURE": one.name,
-                "IMAGEKIT_OCI_ARCH": one.oci,
-                "IMAGEKIT_RPM_ARCH": one.rpm,
-            }
+    def _command(self, words: Sequence[str], who: str, say: Callable[[str], None], log: str = "") -> None:
+        """Run one to its end, with its output in a log where that has a name; raises BuildFailed."""
         with Output(f"{self.means.logs}/{log}" if log and self.means.logs else "") as output:
-            command = Command(words=tuple(words), environment=environment)
-            code = self.box.run(command, output.add, say)
-        if code:
+            environment = self._environment if log else _ENVIRONMENT
+            # One stream for both outputs: engines keep no order between two.
+            together = ("/bin/sh", "-c", 'exec "$0" "$@" 2>&1', *words)
+            command = Command(words=together, environment=environment, limit=_LIMIT)
+            try:
+                code = self.box.run(command, output.add, say)
+                how = f"failed with exit code {code}" if code else ""
+            except TookTooLong as error:
+                how = error.message
+        if how:
             raise BuildFailed(
-                f"{self.where}: {who} failed with exit code {code}\n{output.shown}",
+                f"{self.where}: {who} {how}\n{output.shown}",
                 hint=f"its whole output is in {output.log}" if output.log else "",
             )
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        """What commands of the spec see beside the image's own variables: the platform, and this machine's proxies."""
+        given = self.means.environment.items()
+        found = {name: text for name, text in given if name.upper() in _PROXIES}
+        image = self.change.image
+        if image:
+            one = image.architecture
+            names = {"IMAGEKIT_ARCHITECTURE": one.name, "IMAGEKIT_OCI_ARCH": one.oci, "IMAGEKIT_RPM_ARCH": one.rpm}
+            found |= names
+        return found
 
     def _brought(self) -> Iterator[Item]:
         """The locked packages as a repository, and what tells the package manager of it."""
