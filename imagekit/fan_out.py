@@ -35,6 +35,7 @@ class Job:
     targets: tuple[Target, ...]
     architecture: Architecture | None
     number: int
+    overrides: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -49,8 +50,13 @@ class Job:
 
     @property
     def specs(self) -> tuple[str, ...]:
-        """The specs' paths."""
-        return tuple(target.spec for target in self.targets)
+        """The specs' paths; one that begins with a dash would be an option."""
+        return tuple(_path(target.spec) for target in self.targets)
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What every command about these specs is given."""
+        return options(self.overrides)
 
     @property
     def platform(self) -> str:
@@ -61,16 +67,24 @@ class Job:
     def command(self) -> str:
         """What the machine runs, for a shell."""
         if self.architecture is None:
-            return f"imagekit push --locked {shlex.join(self.specs)}"
-        return f"imagekit build --locked --push --by-digest --platform {self.platform} {shlex.join(self.specs)}"
+            return f"imagekit push --locked {shlex.join((*self.options, *self.specs))}"
+        words = ("--platform", self.platform, *self.options, *self.specs)
+        return f"imagekit build --locked --push --by-digest {shlex.join(words)}"
 
     @property
     def _architecture(self) -> str:
         return str(self.architecture).replace("_", "-")
 
 
-def jobs(targets: Sequence[Target], *, by_platform: bool, limit: int | None) -> tuple[Job, ...]:
-    """The jobs, no more than `limit`: then several specs share one."""
+def options(overrides: Sequence[str]) -> tuple[str, ...]:
+    """Overrides as words of a command line."""
+    return tuple(word for text in overrides for word in ("--set", text))
+
+
+def jobs(
+    targets: Sequence[Target], overrides: Sequence[str] = (), *, by_platform: bool, limit: int | None
+) -> tuple[Job, ...]:
+    """The jobs, no more than `limit`: then several specs share one. `overrides` are those of all specs."""
     groups: list[tuple[Architecture | None, Sequence[Target]]]
     if by_platform:
         groups = [(one, [item for item in targets if one in item.architectures]) for one in ARCHITECTURES]
@@ -83,7 +97,7 @@ def jobs(targets: Sequence[Target], *, by_platform: bool, limit: int | None) -> 
         for start in range(0, len(items), size)
     ]
     return tuple(
-        Job(targets=items, architecture=architecture, number=number)
+        Job(targets=items, architecture=architecture, number=number, overrides=tuple(overrides))
         for number, (architecture, items) in enumerate(parts, 1)
     )
 
@@ -100,7 +114,7 @@ def document(found: Sequence[Job]) -> dict[str, Any]:
             {"id": job.id, "name": job.title, "specs": job.specs, "platform": job.platform, "command": job.command}
             for job in found
         ],
-        "join": _join_command(joined(found)),
+        "join": _join_command(found),
     }
 
 
@@ -111,7 +125,7 @@ def github(found: Sequence[Job], runners: Mapping[str, str]) -> dict[str, Any]:
             {
                 "id": job.id,
                 "name": job.title,
-                "specs": shlex.join(job.specs),
+                "specs": shlex.join((*job.options, *job.specs)),
                 "platform": job.platform,
                 "runner": runners.get(str(job.architecture), _RUNNER),
             }
@@ -123,9 +137,10 @@ def github(found: Sequence[Job], runners: Mapping[str, str]) -> dict[str, Any]:
 def gitlab(found: Sequence[Job], include: str) -> dict[str, Any]:
     """A child pipeline of GitLab ("Downstream pipelines"); its jobs are set up by the file `include`, or by pip."""
     setup: dict[str, Any] = {"include": [{"local": include}]} if include else {"default": _with_pip()}
-    made: dict[str, Any] = {job.title: _gitlab_job(job) for job in found}
-    if specs := joined(found):
-        made["join"] = {"stage": "join", "script": [_join_command(specs)]}
+    # An id begins with a digit: a name alone could be one of GitLab's own words.
+    made: dict[str, Any] = {job.id: _gitlab_job(job) for job in found}
+    if joined(found):
+        made["join"] = {"stage": "join", "script": [_join_command(found)]}
     if not found:  # a pipeline without a job is an error there
         made["nothing to build"] = {"stage": "build", "script": ["true"]}
     return {**setup, "stages": ["build", "join"], **made}
@@ -134,7 +149,10 @@ def gitlab(found: Sequence[Job], include: str) -> dict[str, Any]:
 def codebuild(found: Sequence[Job]) -> dict[str, Any]:
     """A buildspec with a batch ("Batch build buildspec reference"): builds there share no files, so each job pushes."""
     builds = [
-        {"identifier": job.id.replace("-", "_"), "env": {"variables": {"IMAGEKIT_SPECS": shlex.join(job.specs)}}}
+        {
+            "identifier": f"job_{job.id.replace('-', '_')}",
+            "env": {"variables": {"IMAGEKIT_SPECS": shlex.join((*job.options, *job.specs))}},
+        }
         for job in found
     ]
     nothing = [{"identifier": "nothing_to_build", "env": {"variables": {"IMAGEKIT_SPECS": ""}}}]
@@ -166,8 +184,14 @@ def _gitlab_job(job: Job) -> dict[str, Any]:
     }
 
 
-def _join_command(specs: Sequence[str]) -> str:
-    return f"imagekit join {shlex.join(specs)} --references {REFERENCES}" if specs else ""
+def _join_command(found: Sequence[Job]) -> str:
+    specs = joined(found)
+    words = (*found[0].options, *specs) if specs else ()
+    return f"imagekit join {shlex.join(words)} --references {REFERENCES}" if specs else ""
+
+
+def _path(spec: str) -> str:
+    return f"./{spec}" if spec.startswith("-") else spec
 
 
 def _with_pip() -> dict[str, Any]:

@@ -10,6 +10,7 @@ from imagekit.architecture import ARCHITECTURES
 from imagekit.deliver import WORKERS, Parcel
 from imagekit.errors import InvalidFile, UsageError
 from imagekit.images import image_of
+from imagekit.lock import Lock
 from imagekit.oci import media
 from imagekit.oci.descriptor import Descriptor
 from imagekit.oci.image import Image
@@ -23,6 +24,7 @@ from imagekit.store.places import Places
 from imagekit.values import dataclass
 
 _TITLE: Final = "org.opencontainers.image.title"
+_BASE: Final = "org.opencontainers.image.base.name"
 _CREATED: Final = "org.opencontainers.image.created"
 _AGAIN: Final = "build every platform of one commit, with the lock in it: `imagekit build --locked --push --by-digest`"
 _FORM: Final = "name each as `imagekit build --push --by-digest` printed it: REPOSITORY@sha256:…"
@@ -65,14 +67,16 @@ def read(names: Iterable[str], places: Places) -> tuple[Part, ...]:
     return tuple({part.document.descriptor.digest: part for some in found for part in some}.values())
 
 
-def join(work: Project, parts: Sequence[Part]) -> Parcel:
-    """A spec's images and their index, ready for delivery.
+def join(work: Project, parts: Sequence[Part], lock: Lock | None) -> Parcel:
+    """A spec's images and their index, ready for delivery; `lock` is the spec's, when it has one.
 
     Raises UsageError where they are not each platform of the spec once, InvalidFile where they do not belong together.
     """
+    for part in parts:
+        _check_spec(work, part)
     ordered = tuple(_each_platform(work, parts))
     for part in ordered:
-        _check_origin(work, part, ordered[0])
+        _check_lock(part, ordered[0], lock)
     holders = {blob.digest: part for part in ordered for blob in part.image.manifest.blobs}
     return Parcel(
         manifests=tuple(Document(data=one.document.data, descriptor=one.image.descriptor) for one in ordered),
@@ -110,17 +114,31 @@ def _each_platform(work: Project, parts: Sequence[Part]) -> Iterator[Part]:
         )
 
 
-def _check_origin(work: Project, part: Part, first: Part) -> None:
-    """Raise InvalidFile for an image of another spec, or one that was built from another lock than the first."""
-    annotations = part.image.manifest.annotations
+def _check_spec(work: Project, part: Part) -> None:
+    """Raise InvalidFile for an image of another spec, or one on another base than the spec's."""
     if part.title != work.spec.name:
         raise InvalidFile(
             f"{part.reference} is the image of {part.title or 'no spec that says its name'}, not of {work.spec.name}",
             hint="join the images that builds of this spec printed",
         )
+    told = part.image.manifest.annotations.get(_BASE, "")
+    bases = {one.base or work.base.reference for one in work.platforms}
+    if told and told not in bases:
+        raise InvalidFile(
+            f"{part.reference} is built on {told}, and the spec on {' and '.join(sorted(bases))}", hint=_AGAIN
+        )
+
+
+def _check_lock(part: Part, first: Part, lock: Lock | None) -> None:
+    """Raise InvalidFile for an image that was built from another lock than the first, or than the spec's."""
+    annotations = part.image.manifest.annotations
     ours, theirs = annotations.get(_CREATED, ""), first.image.manifest.annotations.get(_CREATED, "")
     if ours != theirs:
         raise InvalidFile(
             f"{first.reference} and {part.reference} were built from different locks, of {theirs} and {ours}",
             hint=_AGAIN,
+        )
+    if lock and ours and ours != lock.created:
+        raise InvalidFile(
+            f"{part.reference} was built from a lock of {ours}, and the spec's is of {lock.created}", hint=_AGAIN
         )

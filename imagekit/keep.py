@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import field
 from pathlib import Path
 from typing import Final
 
 from imagekit import openers
 from imagekit.deliver import Parcel
-from imagekit.errors import Bug, InvalidFile, WrongDigest
+from imagekit.errors import Bug, InvalidFile, RemoteFailed, WrongDigest
 from imagekit.findings import Finding
 from imagekit.lock import LockedImage
 from imagekit.oci import media
@@ -20,7 +20,7 @@ from imagekit.oci.digest import Digest
 from imagekit.oci.image import Image
 from imagekit.oci.index import Index
 from imagekit.oci.manifest import Manifest
-from imagekit.oci.ports import Cache, Document, Opener
+from imagekit.oci.ports import Cache, Document, Opener, Source
 from imagekit.oci.reference import Reference
 from imagekit.plan import assemble
 from imagekit.store import atomic
@@ -208,8 +208,11 @@ class _Contents:
         def opened() -> AbstractContextManager[Iterator[bytes]]:
             if self.layout.has(blob):
                 return self.layout.blob(blob)
-            source, _ = self.places.source(self.layout.origin(blob.digest))
-            return source.blob(blob)
+            origin = self.layout.origin(blob.digest)
+            source, _ = self.places.source(origin)
+            # A base is named by its digest; what is not is a repository of layers that other machines made.
+            is_base = "@" in origin or origin.startswith((LAYOUT, ARCHIVE))
+            return source.blob(blob) if is_base else _of_cache(source, blob, origin)
 
         return opened
 
@@ -238,3 +241,27 @@ class _Contents:
 def _mountable(origin: str) -> tuple[str, ...]:
     """The repository that blobs of this origin can be mounted from; none for a local one."""
     return () if not origin or origin.startswith((LAYOUT, ARCHIVE)) else (origin.partition("@")[0],)
+
+
+@contextmanager
+def _of_cache(source: Source, blob: Descriptor, origin: str) -> Iterator[Iterator[bytes]]:
+    """A layer that another machine made; where it is gone or damaged, what helps is to make it here."""
+
+    def told(error: RemoteFailed) -> RemoteFailed:
+        return type(error)(
+            f"the layer {blob.digest.short} in the cache {origin}: {error.message}",
+            hint=f"build again without --cache-from {origin}, which makes the layer here",
+        )
+
+    def pieces(opened: Iterator[bytes]) -> Iterator[bytes]:
+        try:
+            yield from opened
+        except RemoteFailed as error:
+            raise told(error) from error
+
+    with ExitStack() as stack:
+        try:
+            opened = stack.enter_context(source.blob(blob))
+        except RemoteFailed as error:
+            raise told(error) from error
+        yield pieces(opened)

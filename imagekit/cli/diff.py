@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,9 @@ from imagekit.errors import UsageError
 
 if TYPE_CHECKING:
     from imagekit.look import Seen
+    from imagekit.oci.descriptor import Descriptor
     from imagekit.oci.ports import Source
+    from imagekit.store.places import Places
 
 
 @command("diff")
@@ -50,10 +53,15 @@ def diff(
                 before, after = ("there" if one else "" for one in pair)
                 rows.append({"platform": name, "what": "image", "before": before, "after": after})
                 continue
-            rows += [{"platform": name, **one.to_mapping()} for one in changes(pair[0], pair[1])]
+            found = [{"platform": name, **one.to_mapping()} for one in changes(pair[0], pair[1])]
+            if not found and pair[0].manifest != pair[1].manifest:
+                one, other = str(pair[0].manifest), str(pair[1].manifest)
+                found.append({"platform": name, "what": "manifest", "before": one, "after": other})
+            rows += found
             if files:
                 sources = (looked[0][0], looked[1][0])
-                rows += [{"platform": name, **row} for row in _files(sources, (pair[0], pair[1]), (first, second))]
+                compared = _files(opened.places, sources, (pair[0], pair[1]), (first, second))
+                rows += [{"platform": name, **row} for row in compared]
     _show(rows, form)
     if rows:
         raise click.exceptions.Exit(1)
@@ -70,14 +78,16 @@ def _platforms(
     yield from (name for name in known if not wanted or name in wanted)
 
 
-def _files(sources: tuple[Source, Source], pair: tuple[Seen, Seen], names: tuple[str, str]) -> Iterator[dict[str, str]]:
+def _files(
+    places: Places, sources: tuple[Source, Source], pair: tuple[Seen, Seen], names: tuple[str, str]
+) -> Iterator[dict[str, str]]:
     from imagekit.rootfs.compared import Side, file_changes
     from imagekit.rootfs.entry import shown
 
     first, second = (
         Side(
             name=name,
-            layers=[partial(source.blob, layer) for layer in seen.image.manifest.layers],
+            layers=[partial(_blob, places, source, layer) for layer in seen.image.manifest.layers],
             digests=[str(layer.digest) for layer in seen.image.manifest.layers],
         )
         for source, seen, name in zip(sources, pair, names, strict=True)
@@ -90,6 +100,15 @@ def _files(sources: tuple[Source, Source], pair: tuple[Seen, Seen], names: tuple
             "before": change.before,
             "after": change.after,
         }
+
+
+def _blob(places: Places, source: Source, layer: Descriptor) -> AbstractContextManager[Iterator[bytes]]:
+    """A layer's bytes; what a build left beside its spec names where the base's are."""
+    from imagekit.store.layout import Layout
+
+    if isinstance(source, Layout) and not source.has(layer) and (origin := source.origin(layer.digest)):
+        source, _ = places.source(origin)
+    return source.blob(layer)
 
 
 def _show(rows: Sequence[Mapping[str, str]], form: str) -> None:

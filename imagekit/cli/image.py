@@ -73,7 +73,7 @@ def _image(session: Session, opened: pipeline.Session, spec: str, wanted: Wanted
     pushed = () if wanted.by_digest else tags
     destinations = [name.replace(work.NAME, loaded.spec.name) for name in wanted.destinations]
     repositories = work.repositories(session, loaded, destinations) if wanted.pushes else ()
-    _take(wanted.taken, spec, repositories, pushed)
+    work.take(wanted.taken, spec, repositories, pushed)
     if wanted.builds:
         work.check_print(loaded, wanted.only)
     deliveries.check(loaded, wanted.outputs, load=wanted.loads)
@@ -97,13 +97,3 @@ def _image(session: Session, opened: pipeline.Session, spec: str, wanted: Wanted
 
 def _kept(work: Project) -> tuple[str, ...]:
     return (f"oci:{pipeline.kept(work)}",)
-
-
-def _take(taken: dict[str, str], spec: str, repositories: Sequence[str], tags: Sequence[str]) -> None:
-    """Raise UsageError where two specs of one run would push one tag: the second would hide the first."""
-    for name in (f"{repository}:{tag}" for repository in repositories for tag in tags):
-        if taken.setdefault(name, spec) != spec:
-            raise UsageError(
-                f"{taken[name]} was pushed as {name} already",
-                hint=f"write {work.NAME} for the spec's name, as in --to HOST/{work.NAME}, or set each spec's `push`",
-            )

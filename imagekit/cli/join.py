@@ -55,7 +55,7 @@ def join(
     from imagekit.cli import fleet
     from imagekit.cli.references import say_uri, show, show_document, tell_workflow
 
-    specs = tuple(dict.fromkeys(options.spec_path(one) for one in named if _BY_DIGEST not in one))
+    specs = tuple(dict.fromkeys(_spec(one) for one in named if _BY_DIGEST not in one))
     images = [*(one for one in named if _BY_DIGEST in one), *(text for path in files for text in _references(path))]
     if not images:
         raise UsageError("no image is named", hint="name what `imagekit build --push --by-digest` printed")
@@ -85,10 +85,11 @@ class _Wanted:
     destinations: Sequence[str]
     overrides: Sequence[str]
     parts: list[Part] = field(default_factory=list)
+    taken: dict[str, str] = field(default_factory=dict)
 
 
 def _joined(session: Session, opened: pipeline.Session, spec: str, wanted: _Wanted) -> References:
-    from imagekit import pipeline
+    from imagekit import locking, pipeline
     from imagekit.cli import work
     from imagekit.cli.references import References
     from imagekit.join import join, read
@@ -97,12 +98,30 @@ def _joined(session: Session, opened: pipeline.Session, spec: str, wanted: _Want
     if not wanted.parts:
         wanted.parts.extend(read(wanted.images, opened.places))
     mine = [part for part in wanted.parts if wanted.lone or part.title == loaded.spec.name]
-    parcel = join(loaded, mine)
+    parcel = join(loaded, mine, locking.lock_file(loaded).read())
     destinations = [name.replace(work.NAME, loaded.spec.name) for name in wanted.destinations]
     where = destinations or loaded.spec.push.to or [part.reference.name for part in mine]
     repositories, tags = work.repositories(session, loaded, where), work.tags_of(loaded, wanted.tags)
+    work.take(wanted.taken, spec, repositories, tags)
     pipeline.push(opened, parcel, pipeline.deliveries(opened, repositories, tags))
     return References.of(parcel, repositories, tags)
+
+
+def _spec(word: str) -> str:
+    """A spec's path; raises UsageError for a word that is neither a spec nor an image by its digest."""
+    path = options.spec_path(word)
+    if not os.path.exists(path) and ":" in word:
+        raise UsageError(f"{word} is no spec, and an image is named by its digest: REPOSITORY@sha256:…")
+    return path
+
+
+def _files(path: str) -> Iterator[str]:
+    """A file, or all files below a folder: artifacts of several jobs may lie in a folder each."""
+    if not os.path.isdir(path):
+        yield path
+        return
+    for name in sorted(os.listdir(path)):
+        yield from _files(os.path.join(path, name))
 
 
 def _references(path: str) -> Iterator[str]:
@@ -111,9 +130,10 @@ def _references(path: str) -> Iterator[str]:
     from imagekit.oci.reference import Reference
 
     try:
-        names = sorted(os.listdir(path)) if os.path.isdir(path) else [""]
-        for file in (os.path.join(path, name) if name else path for name in names):
+        for file in _files(path):
             for number, line in enumerate(regular.read(file, _MAX_SIZE).decode("utf-8", "replace").splitlines(), 1):
+                if not line.strip():
+                    continue
                 try:
                     yield str(Reference.parse(line.strip()))
                 except ImagekitError as error:

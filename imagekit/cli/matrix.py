@@ -61,7 +61,9 @@ def matrix(
         raise UsageError("builds of a CodeBuild batch share no files, which a join needs", hint="leave --by out")
     by_platform = (by or ("spec" if form == "codebuild" else "platform")) == "platform"
     targets = _targets(session, specs, revision, overrides)
-    found = fan_out.jobs(targets, by_platform=by_platform, limit=limit or fan_out.LIMITS.get(form))
+    if by_platform:
+        _check_names(targets)
+    found = fan_out.jobs(targets, overrides, by_platform=by_platform, limit=limit or fan_out.LIMITS.get(form))
     if form == "json":
         write_json(fan_out.document(found))
     elif form == "gitlab":
@@ -73,13 +75,24 @@ def matrix(
     session.say(f"{len(targets)} of {len(specs)} specs, {len(found)} jobs")
 
 
+def _check_names(targets: Sequence[Target]) -> None:
+    """Raise UsageError for two specs of one name: a join could not tell their images apart."""
+    known: dict[str, str] = {}
+    for target in targets:
+        if known.setdefault(target.name, target.spec) != target.spec:
+            raise UsageError(
+                f"{known[target.name]} and {target.spec} both have the name {target.name}",
+                hint="name them apart, or build whole specs: --by spec",
+            )
+
+
 def _for_github(session: Session, made: Mapping[str, Any], found: Sequence[Job]) -> None:
     """One line, as an output has to be; in a workflow the outputs are set."""
     import shlex
 
     text = json.dumps(made, separators=(",", ":"))
     write(text)
-    specs = dict.fromkeys(spec for job in found for spec in job.specs)
+    specs = dict.fromkeys(word for job in found for word in (*job.options, *job.specs))
     outputs = {"matrix": text, "specs": shlex.join(specs), "count": str(len(found))}
     github.append_outputs(outputs, session.environment)
 
@@ -122,7 +135,8 @@ def _changed(session: Session, projects: Sequence[Project], revision: str) -> li
     from imagekit.gather.reads import changed, reads
     from imagekit.gather.revision import changes_since
 
-    changes = changes_since(revision, os.getcwd(), session.environment)
+    folder = os.path.dirname(os.path.abspath(projects[0].spec.path)) if projects else os.getcwd()
+    changes = changes_since(revision, folder, session.environment)
     if changes.uncommitted:
         session.say(f"{changes.uncommitted} changes are in no commit yet; they count too")
     for one in projects:

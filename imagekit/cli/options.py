@@ -36,7 +36,8 @@ def specs(function: _Function) -> _Function:
     """[SPEC]..., given as the specs' paths; by default the one in the current folder."""
 
     def paths(_context: click.Context, _parameter: click.Parameter, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(map(spec_path, value or (".",))))
+        found = map(spec_path, value or (".",))
+        return tuple({os.path.realpath(path): path for path in reversed(tuple(found))}.values())[::-1]
 
     return click.argument("specs", nargs=-1, metavar="[SPEC]...", callback=paths)(function)
 

@@ -133,6 +133,16 @@ def tags_of(work: Project, named: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(checked_tag, dict.fromkeys(named or work.platforms[0].push.tags or (_TAG,))))
 
 
+def take(taken: dict[str, str], spec: str, repositories: Sequence[str], tags: Sequence[str]) -> None:
+    """Raise UsageError where two specs of one run would push one tag: the second would hide the first."""
+    for name in (f"{repository}:{tag}" for repository in repositories for tag in tags):
+        if taken.setdefault(name, spec) != spec:
+            raise UsageError(
+                f"{taken[name]} was pushed as {name} already",
+                hint=f"write {NAME} for the spec's name, as in --to HOST/{NAME}, or set each spec's `push`",
+            )
+
+
 def check_print(work: Project, only: str | None) -> None:
     """Raise UsageError for a `--print` of a platform that is not built, before anything is."""
     names = [spec.architecture.name for spec in work.platforms]

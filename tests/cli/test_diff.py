@@ -90,6 +90,15 @@ def test_what_a_build_left_is_compared_with_what_was_pushed(bench):
     assert ran.lines == ["x86_64: variable A: - → 1", "arm64: variable A: - → 1"]
 
 
+def test_files_of_what_builds_left_are_compared_with_their_bases(bench):
+    one = built(bench, "v1")
+    bench.write("bootstrap", b"#!/bin/sh\nexit 9\n", mode=0o755)
+    bench.run("build", "--platform", "arm64").ok()
+    ran = bench.run("diff", one, "oci:.imagekit/app", "--files", "--platform", "arm64")
+    assert ran.code == 1
+    assert "arm64: file '/var/runtime/bootstrap': content: 0755 17 B → 0755 17 B" in ran.lines
+
+
 def test_what_cannot_be_compared_is_told(bench):
     one = built(bench, "v1")
     assert bench.run("diff", one, f"{bench.repository()}:nowhere").code == 4

@@ -107,7 +107,54 @@ def test_an_image_of_another_spec_is_refused(bench):
     arm, x86 = parts(bench)
     bench.spec(name="other")
     ran = bench.run("join", ".", arm, x86)
-    assert (ran.code, ran.error[0]) == (2, f"error: {x86} is the image of app, not of other")
+    assert (ran.code, ran.error[0]) == (2, f"error: {arm} is the image of app, not of other")
+
+
+def test_an_image_on_another_base_is_refused(bench):
+    bench.spec(os="al2")
+    arm = part(bench, "arm64")
+    bench.spec()
+    x86 = part(bench, "x86_64")
+    ran = bench.run("join", ".", arm, x86)
+    assert ran.code == 2
+    assert ran.error[0].startswith(f"error: {arm} is built on public.ecr.aws/lambda/provided:al2, and the spec on ")
+
+
+def test_images_of_another_lock_than_the_specs_are_refused(bench, monkeypatch):
+    bench.spec()
+    found = parts(bench)
+    (bench.folder / "runtime.lock").unlink()
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1000000000")
+    bench.run("lock").ok()
+    ran = bench.run("join", ".", *found)
+    assert ran.code == 2
+    assert "and the spec's is of 2001-09-09" in ran.error[0]
+
+
+def test_two_specs_do_not_take_one_tag(bench):
+    found = []
+    for name in ("one", "two"):
+        bench.write(f"{name}/runtime.yaml", json.dumps({**SPEC, "name": name, "architectures": ["arm64"]}))
+        bench.write(f"{name}/bootstrap", b"#!/bin/sh\nexit 0\n", mode=0o755)
+        to = bench.repository(name)
+        found += bench.run("build", name, "--push", "--by-digest", "--to", to).ok().lines
+    ran = bench.run("join", "one", "two", *found, "--to", bench.repository())
+    assert ran.code == 2
+    assert "one/runtime.yaml was pushed as" in ran.err
+    assert "hint: write {name}" in ran.err
+
+
+def test_references_may_lie_in_folders_of_their_own(bench):
+    bench.spec()
+    for platform in ("arm64", "x86_64"):
+        bench.write(f"left/{platform}/references", f"\n{part(bench, platform)}\n\n")
+    bench.run("join", "--references", "left").ok()
+
+
+def test_an_image_without_a_digest_is_told(bench):
+    bench.spec()
+    ran = bench.run("join", ".", f"{bench.repository()}:v1")
+    assert (ran.code, "an image is named by its digest" in ran.error[0]) == (2, True)
 
 
 def test_images_of_two_locks_are_refused(bench, monkeypatch):

@@ -45,8 +45,8 @@ def changed(bench: Bench, since: str = "HEAD~1") -> list[str]:
     return [spec for job in document["jobs"] for spec in job["specs"]]
 
 
-def spec(bench: Bench, name: str = "one", **changes: Any) -> None:
-    bench.write(f"{name}/runtime.yaml", json.dumps({**SPEC, "name": name, **changes}))
+def spec(bench: Bench, folder: str = "one", /, **changes: Any) -> None:
+    bench.write(f"{folder}/runtime.yaml", json.dumps({**SPEC, "name": folder, **changes}))
 
 
 ONE, TWO = "one/runtime.yaml", "two/runtime.yaml"
@@ -192,11 +192,16 @@ def test_a_shallow_clone_is_told_how_to_be_whole(bench, tmp_path, monkeypatch):
 
 
 def test_outside_a_repository_is_told(bench, tmp_path, monkeypatch):
-    (tmp_path / "out").mkdir()
+    bench.write("../out/runtime.yaml", json.dumps(SPEC))
     monkeypatch.chdir(tmp_path / "out")
-    ran = bench.run("matrix", str(bench.folder / "one"), "--changed-since", "HEAD")
+    ran = bench.run("matrix", "--changed-since", "HEAD")
     assert ran.code == 2
     assert "is in no git repository" in ran.error[0]
+
+
+def test_the_repository_is_that_of_the_specs(bench, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    bench.run("matrix", str(bench.folder / "one"), "--changed-since", "HEAD").ok()
 
 
 def test_all_wrong_specs_are_told_at_once(bench):
@@ -234,6 +239,58 @@ def test_nothing_changed_is_an_empty_matrix(bench):
     assert [item["identifier"] for item in batch["build-list"]] == ["nothing_to_build"]
 
 
+def test_no_job_of_gitlabs_hides_another(bench):
+    spec(bench, "two", name="default")
+    made = bench.run("matrix", "one", "two", "--format", "gitlab", "--by", "spec").ok().document
+    assert "image" in made["default"]
+    assert [name for name in made if name[0].isdigit()] == ["001-one", "002-default"]
+
+
+def test_overrides_are_the_jobs_too(bench):
+    document = bench.run("matrix", "one", "--set", "labels.team=a b").ok().document
+    assert document["jobs"][0]["command"].endswith(f"--platform linux/amd64 --set 'labels.team=a b' {ONE}")
+    assert document["join"].startswith(f"imagekit join --set 'labels.team=a b' {ONE}")
+    rows = bench.run("matrix", "one", "--set", "labels.team=a b", "--format", "github").ok().document["include"]
+    assert rows[0]["specs"] == f"--set 'labels.team=a b' {ONE}"
+
+
+def test_two_specs_of_one_name_cannot_be_joined(bench):
+    spec(bench, "two", name="one")
+    ran = bench.run("matrix", "one", "two")
+    assert (ran.code, ran.error[0]) == (2, f"error: {ONE} and {TWO} both have the name one")
+    bench.run("matrix", "one", "two", "--by", "spec").ok()
+
+
+def test_a_spec_that_would_be_an_option_is_none(bench):
+    spec(bench, "-d", name="d")
+    assert bench.run("matrix", "./-d").ok().document["jobs"][0]["specs"] == ["./-d/runtime.yaml"]
+
+
+@pytest.mark.parametrize("place", ["one/.imagekitignore", "one/src/.imagekitignore", "one/src/deep/.imagekitignore"])
+def test_what_stays_out_is_a_change(bench, place):
+    bench.write("one/src/deep/a", "1")
+    spec(bench, files=[{"source": "src", "target": "/var/task"}])
+    commit(bench)
+    bench.write(place, "a\n")
+    commit(bench)
+    assert changed(bench) == [ONE]
+
+
+@pytest.mark.parametrize("source", ["link", "link/a", "chain"])
+def test_a_symlink_that_leads_elsewhere_is_a_change(bench, source):
+    for name in ("v1", "v2"):
+        bench.write(f"{name}/a", name)
+    files = [{"source": f"one/{source}", "target": "/var/task/"}]
+    spec(bench, root="..", files=files, bootstrap={"path": "one/bootstrap"})
+    (bench.folder / "one/link").symlink_to("../v1")
+    (bench.folder / "one/chain").symlink_to("link")
+    commit(bench)
+    (bench.folder / "one/link").unlink()
+    (bench.folder / "one/link").symlink_to("../v2")
+    commit(bench)
+    assert changed(bench) == [ONE]
+
+
 def test_few_jobs_take_several_specs_each(bench):
     rows = bench.run("matrix", "one", "two", "--jobs", "2").ok().document["jobs"]
     assert [(job["specs"], job["platform"]) for job in rows] == [
@@ -245,7 +302,7 @@ def test_few_jobs_take_several_specs_each(bench):
 def test_gitlab_gets_a_child_pipeline(bench):
     made = bench.run("matrix", "one", "--format", "gitlab", "--include", ".gitlab/imagekit.yml").ok().document
     assert made["include"] == [{"local": ".gitlab/imagekit.yml"}]
-    job = made["one, arm64"]
+    job = made["002-one-arm64"]
     assert job["stage"] in made["stages"]
     assert job["script"][-1].endswith(f"{ONE} > {job['artifacts']['paths'][0]}")
     assert made["join"]["script"] == [f"imagekit join {ONE} --references .imagekit-references"]

@@ -130,8 +130,18 @@ def test_other_bytes_than_the_digest_says_are_no_image(warm, tmp_path):
         warm.registry.blobs[digest] = bytes(reversed(warm.registry.blobs[digest]))
     ran = warm.run("build", "--cache-from", warm.repository(CACHE), "--output", f"oci:{tmp_path}/out")
     assert ran.code == 4
-    assert "sha256" in ran.error[0]
+    assert f"in the cache {warm.repository(CACHE)}: " in ran.error[0]
+    assert "build again without --cache-from" in ran.error[1]
     assert not (tmp_path / "out/index.json").exists()
+
+
+def test_a_layer_that_is_gone_when_it_is_pushed_is_told(warm):
+    build(warm, "--cache-from", warm.repository(CACHE))
+    warm.registry.repository(CACHE).blobs.clear()
+    ran = warm.run("push", "--no-build", "--to", warm.repository())
+    assert ran.code == 4
+    assert f"in the cache {warm.repository(CACHE)}: " in ran.error[0]
+    assert "build again without --cache-from" in ran.error[1]
 
 
 def test_a_cache_that_does_not_answer_is_told_once_and_left_alone(warm):
