@@ -12,6 +12,8 @@ from imagekit.values import dataclass
 _ELF_MAGIC: Final = b"\x7fELF"
 #: Program header type of the path of the dynamic loader (System V ABI, "Program Header").
 _PT_INTERP: Final = 3
+#: Programs, and those that are loaded anywhere; an object file or a core dump is no program (ELF gABI, "e_type").
+_STARTED: Final = (2, 3)
 _MAX_PROGRAM_HEADERS: Final = 512
 #: The kernel reads this much of a script's first line (`BINPRM_BUF_SIZE`).
 _FIRST_LINE: Final = 256
@@ -63,8 +65,10 @@ class Executable:
         if not head.startswith(_ELF_MAGIC):
             return cls(form=_foreign(head))
         try:
+            if _type(head) not in _STARTED:
+                return cls(form=Form.OTHER)
             return cls(form=Form.ELF, machine=_machine(head), interpreter=_interpreter(file, head))
-        except (struct.error, IndexError, OverflowError, OSError):  # a header that points nowhere
+        except (struct.error, IndexError, OverflowError, ValueError, OSError):  # a header that points nowhere
             return cls(form=Form.OTHER)
 
     def problem(
@@ -133,6 +137,10 @@ def _foreign(head: bytes) -> Form:
 
 def _machine(head: bytes) -> int:
     return int(struct.unpack_from(_order(head) + "H", head, 18)[0])
+
+
+def _type(head: bytes) -> int:
+    return int(struct.unpack_from(_order(head) + "H", head, 16)[0])
 
 
 def _order(head: bytes) -> str:

@@ -10,6 +10,7 @@ import base64
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, Final
 
 from imagekit.errors import Missing, RemoteFailed
@@ -119,15 +120,17 @@ def boto3_factory(*, fips: bool = False, dual_stack: bool = False, authorities: 
         from botocore.config import Config
     except ImportError:
         return None
-    session = boto3.session.Session()
     endpoints = {"use_fips_endpoint": fips or None, "use_dualstack_endpoint": dual_stack or None}
     retries = {"total_max_attempts": 3, "mode": "standard"}
     config = Config(connect_timeout=10, read_timeout=15, retries=retries, **endpoints)
 
     bundle = _bundle(authorities) if authorities else None
 
+    # Not before it is used: a profile that is not there, or settings that cannot be read, are refused by the session.
+    session = cache(boto3.session.Session)
+
     def make(service: str, region: str) -> Any:
-        return session.client(service, region_name=region, config=config, verify=bundle.name if bundle else None)
+        return session().client(service, region_name=region, config=config, verify=bundle.name if bundle else None)
 
     return make
 
@@ -154,6 +157,9 @@ def translated(what: str, *, action: str = "", resource: str = "*") -> Iterator[
         yield
     except tuple(getattr(theirs, name) for name in _NOBODY if hasattr(theirs, name)) as error:
         raise Missing(f"AWS cannot be asked for {what}: {cleaned(str(error))}", hint=_LOG_IN) from error
+    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+        named = f"{error.filename}: {(error.strerror or 'it cannot be used').lower()}"
+        raise Missing(f"AWS cannot be asked for {what}: its settings name {named}", hint=_LOG_IN) from error
     except theirs.ClientError as error:
         raise _refused(error.response.get("Error", {}), what, action, resource) from error
     except (theirs.BotoCoreError, KeyError, IndexError, ValueError, TypeError) as error:

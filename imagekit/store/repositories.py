@@ -40,7 +40,9 @@ def create(registry: str, repository: str, factory: Factory | None = None) -> st
         raise without_boto3("creates ECR's repositories")
     if name is None:
         return _create_public(make, repository)
-    return _Private(make("ecr", name.region), name, repository).create()
+    with translated(f"the repository {name.in_region(name.region)}/{repository}"):
+        client = make("ecr", name.region)
+    return _Private(client, name, repository).create()
 
 
 def lambda_policy(name: EcrName) -> str:
@@ -144,8 +146,8 @@ class _Private:
 def _create_public(factory: Factory, repository: str) -> str:
     """One of ECR Public, whose names begin with the registry's alias; it has neither immutable tags nor scans."""
     _, _, name = repository.partition("/")
-    client = factory("ecr-public", PUBLIC_REGION)
     with translated(f"a new repository {PUBLIC}/{repository}", action="ecr-public:CreateRepository"):
+        client = factory("ecr-public", PUBLIC_REGION)
         try:
             made = client.create_repository(repositoryName=name)["repository"]["repositoryUri"]
         except client.exceptions.RepositoryAlreadyExistsException:

@@ -66,13 +66,29 @@ def test_what_another_system_would_start_is_called_by_its_name(data: bytes, what
     assert ("build it for Linux" in found[1]) == (data != b"")
 
 
+def with_field(at: int, value: bytes) -> bytes:
+    data = bytearray(program(62, "/lib64/ld-linux-x86-64.so.2"))
+    data[at : at + len(value)] = value
+    return bytes(data)
+
+
+FAR = b"\xff" * 8
+OBJECT, CORE = with_field(16, b"\x01\x00"), with_field(16, b"\x04\x00")
 JAVA = b"\xca\xfe\xba\xbe\x00\x00\x00\x3d"
 
 
-@pytest.mark.parametrize("data", [JAVA, b"PK\x03\x04", b"\x7fELF", program(62)[:70], b"echo hello\n"])
+@pytest.mark.parametrize("data", [JAVA, b"PK\x03\x04", b"\x7fELF", program(62)[:70], b"echo hello\n", OBJECT, CORE])
 def test_anything_else_is_neither(data: bytes):
     assert Executable.read(io.BytesIO(data)).form is Form.OTHER
     assert "neither an ELF program nor a script" in problem(data)
+
+
+@pytest.mark.parametrize("at", [32, 64 + 8])
+def test_a_header_that_points_nowhere_is_no_program(tmp_path, at):
+    file = tmp_path / "program"
+    file.write_bytes(with_field(at, FAR))
+    with file.open("rb") as opened:  # a file on disk refuses other places than one in memory
+        assert Executable.read(opened).form is Form.OTHER
 
 
 @given(st.binary(max_size=300), st.sampled_from([b"", b"\x7fELF\x02\x01", b"\x7fELF\x01\x02", b"#!"]))

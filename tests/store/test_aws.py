@@ -93,6 +93,26 @@ def test_without_aws_credentials_this_machine_lacks_something():
     assert "AWS_PROFILE" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("AWS_PROFILE", "nope", "nope"),
+        ("AWS_CONFIG_FILE", "garbage", "garbage"),
+        ("AWS_CONFIG_FILE", "process", "/nonexistent/program"),
+    ],
+)
+def test_settings_of_aws_that_lead_nowhere_are_told(tmp_path, monkeypatch, name, value, told):
+    for one in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(one, raising=False)
+    (tmp_path / "garbage").write_text("garbage")
+    (tmp_path / "process").write_text("[default]\ncredential_process = /nonexistent/program\n")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv(name, str(tmp_path / value) if name == "AWS_CONFIG_FILE" else value)
+    with pytest.raises(Missing, match=told) as caught:
+        ecr_token(PRIVATE, boto3_factory())
+    assert "AWS_PROFILE" in caught.value.hint
+
+
 @pytest.mark.parametrize("data", [[], [{}], [{"authorizationToken": "%%%"}], [{"authorizationToken": "w7/D"}], None])
 def test_an_answer_that_is_no_token_is_a_remote_failure(data):
     class Client:
