@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from imagekit.dockerfile.copying import BUILD
+from imagekit.dockerfile.harmless import is_harmless
 from imagekit.dockerfile.reading import ARCHITECTURE, MACHINES_OWN, Reading, Run, below, named
 from imagekit.dockerfile.recipe import placeholder, plain, written
-from imagekit.dockerfile.stages import Stage
+from imagekit.dockerfile.stages import PLATFORM, Stage
 from imagekit.dockerfile.surroundings import Kind
 
 if TYPE_CHECKING:
@@ -39,14 +40,13 @@ class Builder(Reading):
         if here is not None and (here == "." or self._around.kind(here) is not Kind.NONE):
             return {"source": written(here)}
         if not self.builds and here is None:
-            if not self._anchors and not self._tools:
+            if not self._anchors:
                 return {"image": written(self.image), "source": path}
         elif self._makes(path, here):
             return {"source": f"{BUILD}/{{architecture}}/{self._output(path)}"}
-        tools = f"`{self._tools[0][1]}` installs it there, perhaps" if self._tools else "nothing in it says how"
         self._recipe.leave(
             line,
-            f"{path} comes out of {self._title} on {self.image}: {tools}",
+            f"{path} comes out of {self._title} on {self.image}: nothing in it says how",
             "bring it with `packages`, or with `files: [{image: …, source: …}]`",
         )
         return None
@@ -55,10 +55,13 @@ class Builder(Reading):
         """Add the steps, when something of what they make was asked for."""
         if not self._runs or not (self._copies or self._moved or self._anchors):
             return
-        for line, text in self._tools:
+        if found := next((run for run in self._runs if not self._is_harmless(run)), None):
             self._recipe.leave(
-                line, f"`{text}`: tools of the stage", "install them on this machine, if they are missing"
+                found.line,
+                f"`{found.text}`: it writes where it must not on this machine",
+                "write a step under `build` for it, with `in: IMAGE` for one in a container",
             )
+            return
         last = self.stage.line
         steps: list[dict[str, Any]] = []
         for directory, runs in self._groups():
@@ -87,6 +90,11 @@ class Builder(Reading):
                 else ""
             ),
         )
+
+    def _is_harmless(self, run: Run) -> bool:
+        """Once more, by what was really asked for: only those paths are put elsewhere."""
+        values = {**PLATFORM, **dict(run.variables)}
+        return is_harmless(run.text, values.get, (*self._moved, *(top for top, _ in self._anchors if top != "/")))
 
     def _makes(self, path: str, here: str | None) -> bool:
         """True when the commands can have made it: below the context, or named by one of them."""

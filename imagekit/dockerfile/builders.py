@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from imagekit.dockerfile.builder import Builder
 from imagekit.dockerfile.contained import Contained
+from imagekit.dockerfile.harmless import runs_harmlessly
 from imagekit.dockerfile.reading import Reading
 from imagekit.dockerfile.recipe import Recipe
 from imagekit.dockerfile.stages import Stage, Stages
@@ -18,10 +19,13 @@ class Builders:
         self._made: dict[int, Reading] = {}
 
     def of(self, stage: Stage) -> Reading:
-        """The builder of a stage: on this machine where a compiler makes programs for any, else in its own image."""
+        """The builder of a stage: on this machine where it runs nothing but a compiler that makes programs for any, and
+        that cannot hurt the user's own files; else in its own image.
+        """
         if stage.number not in self._made:
             language = self.around.compiled(self.stages.chain(stage)[0].image)
-            self._made[stage.number] = (Builder if language and language.cross else Contained)(stage, self)
+            here = language is not None and language.cross and runs_harmlessly(self.stages, stage)
+            self._made[stage.number] = (Builder if here else Contained)(stage, self)
         return self._made[stage.number]
 
     def finish(self) -> None:

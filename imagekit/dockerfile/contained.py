@@ -10,7 +10,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from itertools import groupby
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from imagekit.dockerfile.copying import BUILD
 from imagekit.dockerfile.reading import ARCHITECTURE, Reading, Run, named
@@ -35,8 +35,6 @@ _PROGRAM: Final = "bootstrap"
 
 class Contained(Reading):
     """One such stage."""
-
-    in_container: ClassVar[bool] = True
 
     def finish(self) -> None:
         """Add the step, when something of what it makes was asked for."""

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import posixpath
 import re
-import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from imagekit.dockerfile.copying import Parts
-from imagekit.dockerfile.installs import OTHERS, RPM
+from imagekit.dockerfile.harmless import script
 from imagekit.dockerfile.recipe import plain, written
-from imagekit.dockerfile.shell import Command, commands
+from imagekit.dockerfile.shell import commands
 from imagekit.dockerfile.stages import PLATFORM, Stage, State, instructions
 from imagekit.dockerfile.surroundings import Compiled, Kind
 from imagekit.dockerfile.syntax import Instruction
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 ARCHITECTURE: Final = '"$IMAGEKIT_ARCHITECTURE"'
 #: What a container has and this machine may have another way.
 MACHINES_OWN: Final = frozenset({"PATH", "HOME", "LD_LIBRARY_PATH", "GOPATH", "GOROOT", "CARGO_HOME", "RUSTUP_HOME"})
-#: Commands that put tools into the stage.
-_TOOLS: Final = frozenset({*OTHERS, *RPM, "amazon-linux-extras", "rustup", "useradd", "groupadd"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,9 +40,7 @@ class Run:
 
 
 class Reading(ABC):
-    """One such stage, with those that it is built on. `in_container` says where its commands will run."""
-
-    in_container: ClassVar[bool] = False
+    """One such stage, with those that it is built on."""
 
     def __init__(self, stage: Stage, builders: Builders) -> None:
         self._builders = builders
@@ -59,7 +54,6 @@ class Reading(ABC):
         self._images: list[tuple[str, str, str]] = []
         self._others: list[tuple[str, Reading, str]] = []
         self._runs: list[Run] = []
-        self._tools: list[tuple[int, str]] = []
         self._secrets: list[str] = []
         #: What is asked for, and what it is called below `build/`; empty for the program that is started.
         self._copies: dict[str, str] = {}
@@ -197,13 +191,13 @@ class Reading(ABC):
                 )
 
     def _ran(self, one: Instruction, state: State) -> None:
-        text = shlex.join(one.words) if one.words else one.text
-        script = "\n".join(heredoc.text for heredoc in one.heredocs) if one.heredocs and text.startswith("<<") else text
+        text = script(one)
+        if one.heredocs and "<<" in text:
+            self._recipe.leave(one.line, f"`{text}`", "write its text to a file, and use that in a step under `build`")
+            return
         directory = state.directory
-        for command in commands(script):
-            if _installs_tools(command) and not self.in_container:
-                self._tools.append((one.line, command.text))
-            elif command.name == "cd" and len(command.arguments) == 1 and "$" not in command.arguments[0]:
+        for command in commands(text):
+            if command.name == "cd" and len(command.arguments) == 1 and "$" not in command.arguments[0]:
                 directory = posixpath.normpath(posixpath.join(directory, command.arguments[0]))
             elif command.name not in {"set", "true", ":"}:
                 self._runs.append(run_of(one.line, directory, command.text, state.variables))
@@ -238,16 +232,5 @@ def below(top: str, path: str) -> str:
 
 
 def named(path: str) -> re.Pattern[str]:
-    """A path in a command, by itself or with more behind it."""
-    return re.compile(rf"(?<![\w./$}}-]){re.escape(path)}(?![\w.-])")
-
-
-def _installs_tools(command: Command) -> bool:
-    text = command.words or tuple(command.text.split())
-    words: Sequence[str] = [word for word in text if word not in {"sudo", "-E"}]
-    name = posixpath.basename(words[0]) if words else ""
-    return name in _TOOLS or tuple(words[:3]) in {
-        ("npm", "install", "-g"),
-        ("npm", "i", "-g"),
-        ("pip", "install", "--upgrade"),
-    }
+    """A path in a command where a word or a value begins with it, by itself or with more behind it."""
+    return re.compile(rf"(?<![^\s\"'=:,;(<>&|]){re.escape(path)}(?![\w.-])")

@@ -162,6 +162,68 @@ def test_a_rendered_value_reads_as_it_was(value: str) -> None:
     assert pairs(f"NAME={quoted(value)}", Scope(value={"A": "never"}.get)) == [("NAME", value)]
 
 
+STAGE = """FROM golang:1.22 AS build
+WORKDIR /src
+ARG OUT=/out
+COPY . .
+RUN {}
+FROM public.ecr.aws/lambda/provided:al2023
+COPY --from=build /out/bootstrap /var/runtime/bootstrap
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "go build -o /out/bootstrap .",
+        "go build -o $OUT/bootstrap .",
+        "set -e && go mod download && go build -o /out/ ./...",
+        "CGO_ENABLED=0 go build -o /out/bootstrap . 2>/dev/null",
+    ],
+)
+def test_a_compiler_alone_runs_on_this_machine(bench: Bench, command: str) -> None:
+    bench.write("go.mod")
+    lines, said = from_text(bench, STAGE.format(command))
+    assert not any(line.startswith("in:") for line in lines)
+    assert "run on this machine" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'mkdir -p src && echo "fn main(){}" > src/main.rs && go build -o /out/bootstrap . && rm -rf src',
+        "rm -rf vendor; go build -o /out/bootstrap .",
+        "mv a b && go build -o /out/bootstrap .",
+        "apt-get install -y upx && go build -o /out/bootstrap . && rm -rf /var/lib/apt/lists/*",
+        "go build -o /out/bootstrap . > log",
+        "go build -o /out/bootstrap . | tee log",
+        "go build -o /out/bootstrap . || rm x",
+        "go build -o /usr/bin/it . && cp /usr/bin/it /out/bootstrap",
+        "go build -o ../out . && go build -o /out/bootstrap .",
+        "go build -o $GOPATH/bin/it . && go build -o /out/bootstrap .",
+        "sed -i s/a/b/ go.mod && go build -o /out/bootstrap .",
+        "go build -o ~/it . && go build -o /out/bootstrap .",
+        "make install PREFIX=/out/bootstrap",
+        "./build.sh /out/bootstrap",
+        'go build -o /out/bootstrap -ldflags "-X main.it=$(rm x)" .',
+        "go env -w A=b && go build -o /out/bootstrap .",
+        "if true; then rm x; fi; go build -o /out/bootstrap .",
+        "cmake -E rm -rf src && go build -o /out/bootstrap .",
+        "/bin/rm x && go build -o /out/bootstrap .",
+        "A=b rm x && go build -o /out/bootstrap .",
+        "go build -o/etc/x /out/bootstrap",
+        "cd .. && go build -o /out/bootstrap .",
+        "go clean && go build -o /out/bootstrap .",
+        "cargo init && touch /out/bootstrap",
+    ],
+)
+def test_what_could_hurt_the_source_runs_in_a_container(bench: Bench, command: str) -> None:
+    bench.write("go.mod")
+    lines, said = from_text(bench, STAGE.format(command))
+    assert 'in: "golang:1.22"' in lines
+    assert "on this machine, once" not in said
+
+
 PIECES = st.sampled_from([
     "FROM a AS b\n", "FROM public.ecr.aws/lambda/provided:al2023\n", "FROM b\n", "RUN ", "COPY ", "COPY --from=b ",
     "ADD ", "ENV ", "LABEL ", "CMD ", "ENTRYPOINT ", "WORKDIR ", "ARG ", "a=b ", "dnf install -y ", "&& ", "; ", "|| ",
