@@ -16,7 +16,7 @@ from imagekit.cli.session import Session
 
 @command("dev")
 @options.spec
-@option("--host", default="127.0.0.1", help="Where to listen.")
+@local.host
 @option("--port", type=click.IntRange(1, 65535), default=9000, help="Where to listen.")
 @callers
 @local.only_platform
@@ -40,6 +40,7 @@ def dev(
     from imagekit.cli import work
     from imagekit.cli.invoke import Shown
     from imagekit.cli.page import page, page_url, url
+    from imagekit.cli.report import show_error
     from imagekit.cli.serving import until_interrupted
     from imagekit.emulator.gate import Allowed
     from imagekit.emulator.happenings import Together
@@ -55,7 +56,8 @@ def dev(
             except ImagekitError as error:
                 if image is None or project is None:
                     raise
-                session.console.say(f"{error.message}\n  hint: {error.hint}\nthe image before this change stays")
+                show_error(error, session.console, session.environment)
+                session.console.say("the image before this change stays")
             assert project is not None
             made = local.made(wished, project, kept)
             site = page(session, image, made, project)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,6 +34,27 @@ _MAX_FILE: Final = 1024 * 1024
 _LEAST, _MOST = 128, 32768
 
 
+class _Seconds(click.FloatRange):
+    """A number in a range; what is no number is in every range by its comparisons."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value} is no number.", param, ctx)
+        return found
+
+
+def host(function: _Function) -> _Function:
+    """`--host`, given as `host`; an empty one, as of a variable that is not set, would be all that there are."""
+
+    def named(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
+        if not value.strip():
+            raise UsageError("--host is empty", hint="name an address, or 0.0.0.0 for all of this machine")
+        return value
+
+    return option("--host", default="127.0.0.1", callback=named, help="Where to listen.")(function)
+
+
 def target(function: _Function) -> _Function:
     """SPEC|IMAGE, given as `target`; by default the spec in the current folder."""
     return click.argument("target", default=".", metavar="[SPEC|IMAGE]")(function)
@@ -59,7 +81,7 @@ def wishes(function: _Function) -> _Function:
         option("--mount", "mounts", metavar="FOLDER:PATH", multiple=True, help="A folder over one of the image."),
         option("--handler", default="", metavar="NAME", help="Another handler than the image's."),
         option("--memory", type=click.IntRange(_LEAST, _MOST), default=_LEAST, help="MiB; 128 as on Lambda."),
-        option("--timeout", type=click.FloatRange(0.1, 900), default=3.0, help="Seconds; 3 as on Lambda."),
+        option("--timeout", type=_Seconds(0.1, 900), default=3.0, help="Seconds; 3 as on Lambda."),
         option("--runner", type=click.Choice(["docker", "bubblewrap", "namespaces"]), help="What confines it."),
         option("--keep", is_flag=True, help="Keep log, /tmp and root file system for a look afterwards; says where."),
         option("--debug", type=click.IntRange(1, 65535), metavar="PORT", help="Let a debugger attach at this port."),

@@ -16,7 +16,7 @@ from imagekit.cli.session import Session
 
 @command("run")
 @local.target
-@option("--host", default="127.0.0.1", help="Where to listen.")
+@local.host
 @option("--port", type=click.IntRange(0, 65535), default=9000, help="Where to listen; 0 takes a free one.")
 @option("--environments", type=click.IntRange(1, 1000), default=1, help="Execution environments at once.")
 @option("--concurrency", type=click.IntRange(1, 1600), default=1, help="Events at once in one environment.")

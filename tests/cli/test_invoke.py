@@ -144,6 +144,8 @@ def test_a_function_that_takes_too_much_memory_is_told_which_option_gives_it_mor
         (["invoke", "--debug", "9229"], 2, "imagekit does not know how Any language is debugged"),
         (["test"], 2, "runtime.yaml has no tests"),
         (["dev", "--port", "0"], 2, "--port"),
+        (["invoke", "--timeout", "nan"], 2, "nan is no number"),
+        (["run", "--host", ""], 2, "--host is empty"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_runs(echo, arguments, code, words):
@@ -209,7 +211,7 @@ class Served:
 
     def address(self, times: int = 1) -> str:
         """Where it serves, once it has said so that many times."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         while True:
             said = [line for line in self.lines if " is served at " in line]
             if len(said) >= times:
@@ -221,7 +223,7 @@ class Served:
     def end(self, number: int = signal.SIGINT) -> int:
         """End it as a person would; its exit code."""
         self.process.send_signal(number)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         self._thread.join()
         return code
 
@@ -248,6 +250,19 @@ def test_a_change_is_built_and_served_anew(echo, free_port):
         Path(echo.folder, HERE, "cat").write_bytes(b"no program")
         function(echo, bootstrap={"per_event": ["/var/task/nothing"]})
         assert b"errorType" in send(served.address(2), b"[1]")
+    finally:
+        assert served.end() == 0
+
+
+def test_what_is_wrong_with_a_changed_spec_is_told(echo, free_port):
+    served = Served(echo, "dev", "--port", str(free_port))
+    try:
+        served.address()
+        Path(echo.folder, "runtime.yaml").write_text("bogus: key\n")
+        served.address(2)
+        said = "".join(served.lines)
+        assert "runtime.yaml:1:1: error[IK0101]" in said
+        assert "the image before this change stays" in said
     finally:
         assert served.end() == 0
 
