@@ -18,6 +18,7 @@ from imagekit.dockerfile.reading import ARCHITECTURE, MACHINES_OWN, Reading, Run
 from imagekit.dockerfile.recipe import placeholder, plain, written
 from imagekit.dockerfile.stages import PLATFORM, Stage
 from imagekit.dockerfile.surroundings import Kind
+from imagekit.dockerfile.syntax import Instruction
 
 if TYPE_CHECKING:
     from imagekit.dockerfile.builders import Builders
@@ -104,6 +105,9 @@ class Builder(Reading):
         if top:
             self._moved[top] = f"{BUILD}/{ARCHITECTURE}/{self._folder}{top}"
         return bool(top)
+
+    def _brings(self, one: Instruction, source: str, target: str) -> None:
+        """It is where it was: this machine has the context itself."""
 
     def _place(self, target: str) -> str:
         here = self._in_context(target.rstrip("/") or "/")
@@ -201,5 +205,5 @@ class Builder(Reading):
                 lines.append(f"cp {source} {_OUTPUT}")
             else:
                 target = f"{BUILD}/{ARCHITECTURE}/{name}"
-                lines.append(f"mkdir -p {posixpath.dirname(target)} && rm -rf {target} && cp -R {source} {target}")
+                lines.append(f"mkdir -p {posixpath.dirname(target)} && rm -rf {target} && cp -RH {source} {target}")
         return lines

@@ -24,7 +24,7 @@ class Builders:
         """
         if stage.number not in self._made:
             language = self.around.compiled(self.stages.chain(stage)[0].image)
-            here = language is not None and language.cross and runs_harmlessly(self.stages, stage)
+            here = language is not None and language.cross and runs_harmlessly(self.stages, stage, self.around.kind)
             self._made[stage.number] = (Builder if here else Contained)(stage, self)
         return self._made[stage.number]
 

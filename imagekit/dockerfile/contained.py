@@ -1,6 +1,6 @@
 """A stage whose commands become one step of the build in a container of the stage's own image (docs/containers.md).
 
-The context is copied to where such a step finds it; all else is where the stage has it, and ends with the container.
+What the stage copies out of the context is copied there in its turn, so everything is where the stage has it.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ import posixpath
 import re
 import shlex
 from collections.abc import Iterator
-from itertools import groupby
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from imagekit.dockerfile.copying import BUILD
-from imagekit.dockerfile.reading import ARCHITECTURE, Reading, Run, named
+from imagekit.dockerfile.copying import ARCHIVE, BUILD, GLOB
+from imagekit.dockerfile.reading import ARCHITECTURE, Reading, Run
 from imagekit.dockerfile.recipe import placeholder, plain, written
+from imagekit.dockerfile.stages import Stage
 from imagekit.dockerfile.surroundings import Kind
+from imagekit.dockerfile.syntax import Instruction
+from imagekit.values import dataclass
 
-#: Where a container has the context, and where something is put that is to leave it.
+if TYPE_CHECKING:
+    from imagekit.dockerfile.builders import Builders
+
+#: Where a container has the context.
 _SOURCE: Final = "/imagekit/source"
-_ASIDE: Final = "/tmp/imagekit-out"
 _SPACES: Final = re.compile(r"[ \t]{2,}(?=-)")
 _TARGET: Final = re.compile(r"\$(?:\{TARGETARCH\}|TARGETARCH\b)")
 _OF_BASE: Final = re.compile("\ue000base\\.([A-Z_]+)\ue001")
@@ -33,8 +37,21 @@ ENGINE: Final = (
 _PROGRAM: Final = "bootstrap"
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Copied:
+    """A command that copies something of the context, and the folder that it wants."""
+
+    folder: str
+    text: str
+
+
 class Contained(Reading):
     """One such stage."""
+
+    def __init__(self, stage: Stage, builders: Builders) -> None:
+        #: What is copied out of the context, with the number of commands before it.
+        self._order: list[tuple[int, _Copied]] = []
+        super().__init__(stage, builders)
 
     def finish(self) -> None:
         """Add the step, when something of what it makes was asked for."""
@@ -68,7 +85,7 @@ class Contained(Reading):
             return {"source": written(here)}
         if not self.builds:
             return {"image": written(self.image), "source": path}
-        name = posixpath.basename(path.rstrip("/")) or "root"
+        name = posixpath.basename(posixpath.dirname(path) if GLOB.search(path) else path.rstrip("/")) or "root"
         taken = {value for key, value in self._copies.items() if key != path}
         self._copies[path] = name if name not in taken | {_PROGRAM} else f"{self._folder}-{name}"
         return {"source": f"{BUILD}/{{architecture}}/{self._copies[path]}"}
@@ -82,22 +99,60 @@ class Contained(Reading):
     def _source(self, path: str) -> str:
         return f"{_SOURCE}/{path}"
 
+    def _knows(self, path: str) -> bool:
+        return not GLOB.search(posixpath.dirname(path)) and (self.builds or not GLOB.search(path))
+
+    def _brings(self, one: Instruction, source: str, target: str) -> None:
+        """Copy it there as builders do, in its turn: commands may change or remove what lies in the stage."""
+        here = posixpath.normpath(f"{_SOURCE}/{source}")
+        if source.startswith("..") or not plain(source) or not plain(target):
+            self._recipe.leave(one.line, f"the source {written(source)}", "copy it into the folder of the spec")
+            return
+        folder = target.rstrip("/") or "/"
+        place = shlex.quote(folder)
+        if one.name == "ADD" and ARCHIVE.search(source):
+            text = f"tar -xf {shlex.quote(here)} -C {place}"
+        elif GLOB.search(source):
+            text = _each(_pattern(here), place)
+        elif self._around.kind(source) is Kind.FOLDER:
+            text = f"cp -R {shlex.quote(f'{here}/.')} {place}"
+            if source == ".":  # what imagekit put beside the context is none of it
+                text += f" && rm -rf {' '.join(posixpath.join(place, other) for other in (BUILD, *_OURS))}"
+        else:
+            folder = folder if target.endswith("/") else posixpath.dirname(target) or "/"
+            text = f"cp {shlex.quote(here)} {shlex.quote(target)}"
+        self._order.append((len(self._runs), _Copied(folder=folder, text=text)))
+
     def _commands(self) -> Iterator[str]:
-        """The commands, those of one folder together; what they change of variables is set before."""
+        """The commands, each in its folder; what they change of variables is set before."""
         known: dict[str, str] = {}
-        for directory, runs in groupby(self._runs, key=lambda run: run.directory):
-            lines = []
-            for run in runs:
-                lines += [f'export {name}="{value}"' for name, value in self._exports(run) if known.get(name) != value]
-                known |= dict(self._exports(run))
-                lines.append(self._text(run))
-            here = self._in_context(directory)
-            if here == "." or directory == "/":
-                yield from lines
-            elif here is not None:
-                yield f"(cd {shlex.quote(f'{_SOURCE}/{here}')} && {' && '.join(lines)})"
-            else:
-                yield f"(mkdir -p {shlex.quote(directory)} && cd {shlex.quote(directory)} && {' && '.join(lines)})"
+        here, made = _SOURCE, {"/"}
+        for one in self._in_order():
+            folder = one.folder if isinstance(one, _Copied) else one.directory
+            if folder not in made and (isinstance(one, _Copied) or folder != here):
+                yield f"mkdir -p {shlex.quote(folder)}"
+                made.add(folder)
+            if isinstance(one, _Copied):
+                yield one.text
+                continue
+            if folder != here:
+                yield f"cd {shlex.quote(folder)}"
+                here = folder
+            yield from (f'export {name}="{value}"' for name, value in self._exports(one) if known.get(name) != value)
+            known |= dict(self._exports(one))
+            yield self._text(one)
+            made = {"/"}  # it may have removed them
+        if here != _SOURCE:
+            yield f"cd {_SOURCE}"
+
+    def _in_order(self) -> Iterator[_Copied | Run]:
+        """What is copied and what is run, as the Dockerfile has them."""
+        waiting = list(self._order)
+        for number, run in enumerate(self._runs):
+            while waiting and waiting[0][0] <= number:
+                yield waiting.pop(0)[1]
+            yield run
+        yield from (one for _, one in waiting)
 
     @staticmethod
     def _exports(run: Run) -> list[tuple[str, str]]:
@@ -108,23 +163,30 @@ class Contained(Reading):
             if not plain(value)
         ]
 
-    def _text(self, run: Run) -> str:
-        """A command as it runs there: places of the context are where it was copied to."""
-        text = _SPACES.sub(" ", _TARGET.sub("$IMAGEKIT_OCI_ARCH", run.text))
-        for top, source in sorted(self._anchors, key=lambda item: -len(item[0])):
-            if top != "/":
-                place = posixpath.normpath(f"{_SOURCE}/{source}")
-                text = named(top).sub(lambda _, place=place: place, text)  # type: ignore[misc]
-        return text
+    @staticmethod
+    def _text(run: Run) -> str:
+        """A command as it runs there."""
+        return _SPACES.sub(" ", _TARGET.sub("$IMAGEKIT_OCI_ARCH", run.text))
 
     def _gathered(self) -> Iterator[str]:
         """Commands that put what was asked for where it leaves the container; they run at the top of the context."""
-        yield f"mkdir -p {BUILD}/{ARCHITECTURE}"
+        if not all(GLOB.search(path) for path in self._copies):
+            yield f"mkdir -p {BUILD}/{ARCHITECTURE}"
         for path, name in self._copies.items():
-            here = self._in_context(path)
             target = f"{BUILD}/{ARCHITECTURE}/{name or _PROGRAM}"
-            if here == ".":  # a folder cannot be copied into itself; what imagekit put beside the context is none of it
-                others = " ".join(f"{_ASIDE}/{other}" for other in (BUILD, *_OURS))
-                yield f"cp -R . {_ASIDE} && rm -rf {others} && mv {_ASIDE} {target}"
+            if GLOB.search(path):
+                yield f"mkdir -p {target} && {_each(_pattern(path), target)}"
             else:
-                yield f"cp -R {shlex.quote(here or path)} {target}"
+                yield f"cp -RH {shlex.quote(path)} {target}"
+
+
+def _pattern(path: str) -> str:
+    """A path whose last part is a pattern for the shell."""
+    folder, name = posixpath.split(path)
+    marks = re.split(r"([*?\[\]])", name)
+    return f"{shlex.quote(folder)}/{''.join(one if one in {*'*?[]'} else shlex.quote(one) for one in marks if one)}"
+
+
+def _each(pattern: str, target: str) -> str:
+    """Copy what a pattern matches as builders do: files, and what is in folders."""
+    return f'for it in {pattern}; do if [ -d "$it" ]; then it=$it/.; fi; cp -RH "$it" {target}/ || exit 1; done'

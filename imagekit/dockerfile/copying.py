@@ -14,11 +14,11 @@ from imagekit.dockerfile.surroundings import Kind, Surroundings
 from imagekit.dockerfile.syntax import Heredoc, Instruction
 from imagekit.values import dataclass
 
-_ARCHIVE: Final = re.compile(r"\.(?:tar(?:\.(?:gz|xz|bz2|zst))?|tgz|txz|tbz2?)$")
+ARCHIVE: Final = re.compile(r"\.(?:tar(?:\.(?:gz|xz|bz2|zst))?|tgz|txz|tbz2?)$")
 #: Names that a text of the Dockerfile may be written under beside the spec; the spec's own are none.
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _OURS: Final = frozenset({"runtime.yaml", "runtime.lock"})
-_GLOB: Final = re.compile(r"[*?\[]")
+GLOB: Final = re.compile(r"[*?\[]")
 #: What a step of the build may leave in the context, for the image and not for a copy of the whole context.
 BUILD: Final = "build"
 
@@ -38,7 +38,7 @@ class Parts:
             raise ValueError(f"{one.name} takes a source and a target")
         *sources, target = words
         path = state.path(target)
-        if not path.endswith("/") and (len(sources) > 1 or folders(path) or any(map(_GLOB.search, sources))):
+        if not path.endswith("/") and (len(sources) > 1 or folders(path) or any(map(GLOB.search, sources))):
             path += "/"
         return cls(sources=tuple(sources), target=path)
 
@@ -93,7 +93,7 @@ class Copies:
         if path.startswith("..") or not plain(path):
             self._recipe.leave(one.line, f"the source {written(source)}", "copy it into the folder of the spec")
             return
-        if one.name == "ADD" and _ARCHIVE.search(path):
+        if one.name == "ADD" and ARCHIVE.search(path):
             self._recipe.add("archives", {"source": written(path), "target": target.rstrip("/") or "/"}, one.line)
             return
         for item in self._items(one, path, target):
@@ -101,9 +101,9 @@ class Copies:
 
     def _items(self, one: Instruction, path: str, target: str) -> Iterator[dict[str, Any]]:
         folder, name = posixpath.split(path)
-        if _GLOB.search(folder):
+        if GLOB.search(folder):
             self._recipe.leave(one.line, f"the pattern {path}", "name the folders one by one under `files`")
-        elif _GLOB.search(name):
+        elif GLOB.search(name):
             yield {"source": written(folder or "."), "target": written(target), "include": [f"/{name}"]}
         else:
             kind = self._around.kind(path)

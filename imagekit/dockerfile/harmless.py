@@ -11,8 +11,10 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
+from imagekit.dockerfile.copying import Parts
 from imagekit.dockerfile.shell import MACHINE, commands
 from imagekit.dockerfile.stages import Stage, Stages, State, instructions
+from imagekit.dockerfile.surroundings import Kind
 from imagekit.dockerfile.syntax import Instruction
 
 #: How commands begin that build below the folder, or change nothing.
@@ -52,20 +54,36 @@ def is_harmless(text: str, value: Callable[[str], str | None], outputs: Sequence
     return True
 
 
-def runs_harmlessly(stages: Stages, stage: Stage) -> bool:
-    """The same for all that a stage runs."""
+def runs_harmlessly(stages: Stages, stage: Stage, kind: Callable[[str], Kind]) -> bool:
+    """The same for all that a stage runs, when all lies there as it does in the context."""
     state, outputs = State(stages, of_base=False), tuple(_taken(stages, stage))
+    layouts: set[tuple[str, str]] = set()
     for one in instructions(stages.chain(stage)):
         try:
             if state.take(one):
                 continue
-            if one.name == "COPY" and one.flag("from"):
-                return False  # what others made would be put among the user's files
+            if one.name in {"COPY", "ADD"}:
+                if one.flag("from") or one.heredocs or "://" in one.text:
+                    return False  # what others made would be put among the user's files
+                layouts |= set(_layouts(one, state, kind))
             if one.name == "RUN" and not (_is_whole(one) and is_harmless(script(one), state.value, outputs)):
                 return False
         except ValueError:
             return False
-    return True
+    return len(layouts) <= 1
+
+
+def _layouts(one: Instruction, state: State, kind: Callable[[str], Kind]) -> Iterator[tuple[str, str]]:
+    """The folder of the stage and the one of the context that are the same by what is copied; raises ValueError."""
+    parts = Parts.of(one, state, lambda path: path == state.directory)
+    for source in parts.sources:
+        there = parts.target.rstrip("/").split("/")
+        here = [step for step in posixpath.normpath(source.lstrip("/") or ".").split("/") if step != "."]
+        if parts.target.endswith("/") and kind("/".join(here) or ".") is not Kind.FOLDER:
+            here = here[:-1]
+        while here and there and here[-1] == there[-1]:
+            here, there = here[:-1], there[:-1]
+        yield "/".join(there) or "/", "/".join(here)
 
 
 def _is_whole(one: Instruction) -> bool:

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from imagekit.dockerfile.copying import Parts
+from imagekit.dockerfile.copying import GLOB, Parts
 from imagekit.dockerfile.harmless import script
 from imagekit.dockerfile.recipe import plain, written
 from imagekit.dockerfile.shell import commands
@@ -66,6 +66,13 @@ class Reading(ABC):
 
     def item(self, path: str, line: int) -> dict[str, Any] | None:
         """What an item of `files` says of a path of the stage; None, and noted, where that is not known."""
+        if not self._knows(path):
+            self._recipe.leave(
+                line,
+                f"the pattern {path} of {self._title}",
+                "name the files one by one, or the folder that they are in",
+            )
+            return None
         for top, image, source in reversed(self._images):
             if inner := below(top, path):
                 return {"image": written(image), "source": posixpath.join(source, inner).rstrip("/.") or "/"}
@@ -83,6 +90,14 @@ class Reading(ABC):
             return False
         self._copies[path] = ""
         return True
+
+    def _knows(self, path: str) -> bool:
+        """False for a path that has to be looked for."""
+        return not GLOB.search(path)
+
+    @abstractmethod
+    def _brings(self, one: Instruction, source: str, target: str) -> None:
+        """Something of the context is copied into the stage."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -121,6 +136,12 @@ class Reading(ABC):
             self._ran(one, state)
 
     def _copied(self, one: Instruction, parts: Parts, state: State) -> None:
+        if not self._in_known_folder(one, state):
+            self._recipe.leave(
+                one.line,
+                f"{one.name} into the folder that {self.image} starts in, which is not known: it is taken to be /",
+                "say WORKDIR in the Dockerfile and convert again, if it is another",
+            )
         origin = state.scope.expand(one.flag("from"))
         stage = self._stages.named(origin, self.stage.number) if origin else None
         other = self._builders.of(stage) if stage else None
@@ -139,13 +160,26 @@ class Reading(ABC):
                     self._brought(one.line, other, posixpath.normpath(source), parts.target)
                 else:
                     self._images.append((place, origin, posixpath.normpath(source)))
-            elif "://" in source or source.startswith("<<") or any(mark in path for mark in "*?["):
-                if into and not source.startswith("<<"):
+                continue
+            if "://" in source or source.startswith(("<<", "git@")):
+                self._recipe.leave(
+                    one.line, f"{one.name} {source} {target} in {self._title}", "let a step under `build` bring it"
+                )
+                continue
+            self._brings(one, path, parts.target)
+            if GLOB.search(path):
+                if into:
                     self._anchor(target, posixpath.dirname(path) or ".")
             elif path == "." or not into or self._around.kind(path) is Kind.FOLDER:
                 self._anchor(target, path)
             else:
                 self._anchor(target, posixpath.dirname(path) or ".")
+
+    def _in_known_folder(self, one: Instruction, state: State) -> bool:
+        """False for a target that depends on the image's own WORKDIR."""
+        words = one.words or state.scope.words(one.text)
+        named = any(it.name == "WORKDIR" and it.line < one.line for it in instructions(self.chain))
+        return named or words[-1].startswith("/") or bool(self._around.system(self.image)[1])
 
     def _brought(self, line: int, other: Reading, source: str, target: str) -> None:
         """See that what another stage makes is there for the commands: its step puts it below `build/`."""
@@ -180,15 +214,36 @@ class Reading(ABC):
             fields = dict(field.partition("=")[::2] for field in value.split(",")) if name == "mount" else {}
             if fields.get("type", "bind") == "bind" and fields and "from" not in fields:
                 target = fields.get("target") or fields.get("dst") or fields.get("destination") or "."
-                self._anchor(state.path(target).rstrip("/") or "/", fields.get("source", fields.get("src", ".")))
-            elif fields.get("type") == "secret":
-                secret = fields.get("id", "")
-                self._secrets.append(secret)
+                source = posixpath.normpath(fields.get("source", fields.get("src", ".")).lstrip("/") or ".")
+                self._anchor(state.path(target).rstrip("/") or "/", source)
+                self._brings(one, source, state.path(target).rstrip("/") or "/")
+            elif "from" in fields and fields.get("type", "bind") == "bind":
                 self._recipe.leave(
                     one.line,
-                    f"the secret {secret}",
-                    f"set the variable {secret} where `imagekit build` runs: the step sees it, and images do not",
+                    f"--mount={value} in {self._title}",
+                    f"copy what it needs of {fields['from']} beside the spec first",
                 )
+            elif fields.get("type") == "secret":
+                self._secret(one.line, fields)
+
+    def _secret(self, line: int, fields: Mapping[str, str]) -> None:
+        """A secret is a variable of imagekit's machine; its name there is the one that commands know."""
+        target = fields.get("target") or fields.get("dst") or fields.get("destination") or ""
+        known = fields.get("id") or posixpath.basename(target)
+        secret = fields.get("env") or known
+        self._secrets.append(secret)
+        named = secret if secret == known else f"{known}, as the variable {secret}"
+        self._recipe.leave(
+            line,
+            f"the secret {named}",
+            f"set the variable {secret} where `imagekit build` runs: the step sees it, and images do not",
+        )
+        if target:
+            self._recipe.leave(
+                line,
+                f"the secret {known} at {target}",
+                f"have the command read the variable {secret}; in a container it is also in /run/secrets/{secret}",
+            )
 
     def _ran(self, one: Instruction, state: State) -> None:
         text = script(one)

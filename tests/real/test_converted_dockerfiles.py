@@ -34,7 +34,8 @@ _OUTPUT = 'while [ $# -gt 0 ]; do case "$1" in -o|--output|--target|-t) out=$2;;
 _MADE = 'made() { mkdir -p "${1%/*}"; printf \'#!/bin/sh\\necho made\\n\' > "$1"; chmod 755 "$1"; }\n'
 TOOLS = {
     "go": f'{_MADE}{_OUTPUT}case "$out" in "") ;; /*) made "$out";; *) made "./$out";; esac',
-    "cargo": f"{_MADE}made target/lambda/orders/bootstrap",
+    "cargo": f'{_MADE}if [ "$1" = lambda ]; then made target/lambda/orders/bootstrap; exit; fi\n'
+    'made target/release/orders; cat src/main.rs >> target/release/orders',
     "swift": f"{_MADE}made .build/release/MyLambda",
     "dotnet": f'{_MADE}{_OUTPUT}[ -z "$out" ] || made "$out/bootstrap"',
     "pip": f'{_OUTPUT}mkdir -p "$out/dependency"; echo it > "$out/dependency/__init__.py"',
@@ -42,6 +43,7 @@ TOOLS = {
     'if [ "$1" = run ]; then mkdir -p dist/css; echo it > dist/index.html; echo it > dist/css/a.css; fi',
     "bundle": 'if [ "$1" = install ]; then mkdir -p vendor/bundle; echo it > vendor/bundle/it.rb; fi',
     "dnf": 'case "$*" in *libfoo*) [ ! -d /usr/share/downloads ] || echo it > /usr/lib64/libfoo.so.1;; esac',
+    "upx": 'echo packed >> "$1"', "apt-get": 'mkdir -p /var/lib/apt/lists/it',
     "gem": ":", "microdnf": ":", "yum": ":",
 }  # fmt: skip
 _APPLETS = ("mv", "mkdir", "chmod", "cp", "rm", "cat", "tar", "unzip", "xz", "ln")
@@ -113,6 +115,8 @@ CASES_OF: Mapping[str, Case] = {
         {**PROVIDED, "golang:1.22": {}}, elsewhere={"var/task/main": "var/runtime/bootstrap"}
     ),
     "go-arguments": Case({"public.ecr.aws/lambda/provided:al2": {}, "golang:1.22-bookworm": {}}),
+    "rust-cache": Case({**PROVIDED, "rust:1.89": {}}),
+    "go-apt": Case({**PROVIDED, "golang:1.22": {}}),
     "rust": Case({**PROVIDED, "ghcr.io/cargo-lambda/cargo-lambda:1.8": {}}),
     "swift": Case({**PROVIDED, "swift:6.1-amazonlinux2023": {}}),
     "dotnet-aot": Case({
