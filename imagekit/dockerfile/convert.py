@@ -35,7 +35,8 @@ _MEANINGLESS: Final = {
 _NOTHING: Final = frozenset({"set", "true", ":", "echo", "cd", "ls", "pwd", "which", "test", "env", "chown", "cat"})
 _CACHES: Final = ("/var/cache", "/tmp", "/root/.cache", "/var/log", "/var/lib/dnf", "/var/tmp")
 _BY_HAND: Final = (
-    "imagekit runs nothing in the image: do it before, in a step under `build`, and bring what it makes with `files`"
+    "say it under `run`, with `engine: docker`, which runs commands in a container of the base; or do it in a step "
+    "under `build`, and bring what it makes with `files`"
 )
 
 
@@ -304,10 +305,24 @@ class _Final:
         self._before.clear()
         if self._form is Form.RUNTIME:  # its interpreter is in the base
             step |= {"in": "base", "outputs": [source]}
+            there = [str(one.value) for one in self._recipe.lists.get("packages", ())]
+            if packages := [name for name in there if "/" not in name]:  # some may be removed again
+                step["packages"] = packages
+            self._tool(command, line)
         self._recipe.add("build", step, line)
         self._recipe.files.append(Copied(line=line, item={"source": source, "target": place.rstrip("/")}))
         self._recipe.leave(line, *self._installed(command))
         return True
+
+    def _tool(self, command: Command, line: int) -> None:
+        """Note a program that a COPY brought: a container of the base alone has not got it."""
+        for copied in self._recipe.files:
+            if posixpath.basename(copied.path) == command.name:
+                self._recipe.leave(
+                    line,
+                    f"`{command.text}` runs {copied.path}, copied in line {copied.line}: the step has not got it",
+                    "have the step install it, or run it `in` an image that has it",
+                )
 
     def _installed(self, command: Command) -> tuple[str, str]:
         """What is said of a step that installs dependencies."""

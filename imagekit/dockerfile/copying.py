@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from imagekit.dockerfile.downloads import Downloads
+from imagekit.dockerfile.downloads import Download, Downloads
 from imagekit.dockerfile.recipe import Copied, Recipe, plain, written
 from imagekit.dockerfile.stages import State
 from imagekit.dockerfile.surroundings import Kind, Surroundings
@@ -18,6 +18,9 @@ ARCHIVE: Final = re.compile(r"\.(?:tar(?:\.(?:gz|xz|bz2|zst))?|tgz|txz|tbz2?)$")
 #: Names that a text of the Dockerfile may be written under beside the spec; the spec's own are none.
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _OURS: Final = frozenset({"runtime.yaml", "runtime.lock"})
+_CHECKSUM: Final = re.compile(r"sha256:([0-9a-fA-F]{64})")
+#: A repository of Git, of which builders make a folder.
+_GIT: Final = re.compile(r"\.git(?:[?#].*)?$")
 GLOB: Final = re.compile(r"[*?\[]")
 #: What a step of the build may leave in the context, for the image and not for a copy of the whole context.
 BUILD: Final = "build"
@@ -139,14 +142,19 @@ class Copies:
         self.place(one, {"source": written(name), "target": written(target)})
 
     def _fetched(self, one: Instruction, url: str, target: str) -> None:
-        if not url.startswith(("https://", "http://")):
+        if not url.startswith(("https://", "http://")) or _GIT.search(url):
             self._recipe.leave(
                 one.line, f"ADD {written(url)}", "check it out beside the spec, and copy that with `files`"
             )
             return
         name = posixpath.basename(url.partition("?")[0])
         path = posixpath.join(target, name) if target.endswith("/") else target
-        self._downloads.fetch(url, path, one.line, mode_of(one.flag("chmod")))
+        checksum = one.flag("checksum")
+        pinned = _CHECKSUM.fullmatch(checksum)
+        if checksum and not pinned:
+            self._recipe.leave(one.line, f"--checksum={checksum}", "add `sha256sum --check` to the step")
+        download = Download(url=url, path=path, sha256=pinned[1].lower() if pinned else "")
+        self._downloads.fetch(download, one.line, mode_of(one.flag("chmod")))
 
 
 def mode_of(text: str) -> str:

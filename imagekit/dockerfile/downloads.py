@@ -15,14 +15,22 @@ from imagekit.values import dataclass
 
 _ARCHIVE: Final = re.compile(r"\.(?:tar(?:\.(?:gz|xz|bz2|zst))?|tgz|txz|tbz2?|zip)(?:$|[?#])")
 _OUTPUT: Final = {"curl": ("-o", "--output"), "wget": ("-O", "--output-document")}
+#: Options that say more than what to fetch: who asks, with which headers or data.
+_SAYS_MORE: Final = {
+    "curl": re.compile(
+        r"-[a-np-zA-NP-Z]*[HudXbFTnE].*|--(?:header|user|oauth2-bearer|netrc|cookie|request|data|form|cert|key)\b.*"
+    ),
+    "wget": re.compile(r"--(?:header|user|password|http-user|http-password|post-|body-|method|load-cookies|cert).*"),
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Download:
-    """A URL, with placeholders, and where the file is put: empty for stdout, which a pipe reads."""
+    """A URL, with placeholders, its SHA-256 where that is said, and where the file is put: empty for stdout."""
 
     url: str
     path: str
+    sha256: str = ""
 
 
 class Downloads:
@@ -50,9 +58,9 @@ class Downloads:
         """True for a path that is not to be in the image, and will not be."""
         return self._waiting.pop(path, None) is not None or path in self._used or _is_cache(path)
 
-    def fetch(self, url: str, path: str, line: int, mode: str) -> None:
+    def fetch(self, download: Download, line: int, mode: str) -> None:
         """Note that a file is downloaded."""
-        self._waiting[path] = (Download(url=url, path=path), line, mode)
+        self._waiting[download.path] = (download, line, mode)
 
     def finish(self) -> None:
         """What was downloaded and stays as it is: a step of the build fetches it, and the file is copied."""
@@ -62,9 +70,13 @@ class Downloads:
             shell = shell.replace(placeholder("rpm_arch"), f"${MACHINE}")
             folder = 'build/"$IMAGEKIT_ARCHITECTURE"'
             run = f'mkdir -p {folder} && curl -fsSL -o {folder}/{name} "{shell}"'
+            if download.sha256:
+                run += f' && echo "{download.sha256}  {folder.replace(chr(34), "")}/{name}" | sha256sum --check'
             self._recipe.add("build", {"run": run}, line)
             item = {"source": f"build/{{architecture}}/{name}", "target": written(path)}
             self._recipe.files.append(Copied(line=line, item={**item, **({"mode": options} if options else {})}))
+            if download.sha256:
+                continue
             self._recipe.leave(
                 line,
                 f"{written(download.url)} is downloaded anew by a build step, and no checksum pins it",
@@ -107,6 +119,8 @@ class Downloads:
         words = [_expand(word, state) for word in command.words]
         target = _value(words, ("-C", "--directory", "-d")) or state.directory
         item: dict[str, object] = {"source": written(download.url), "target": state.path(target).rstrip("/") or "/"}
+        if download.sha256:
+            item["sha256"] = download.sha256
         strip = _value(words, ("--strip-components", "--strip"))
         if strip.isdigit():
             item["strip"] = int(strip)
@@ -132,7 +146,7 @@ def _download(command: Command, state: State) -> Download | None:
     except ValueError:
         return None
     urls = [word for word in words[1:] if word.startswith(("https://", "http://"))]
-    if len(urls) != 1:
+    if len(urls) != 1 or any(map(_SAYS_MORE[command.name].fullmatch, words[1:])):
         return None
     path = _value(words, _OUTPUT[command.name], joined=True)
     named = [

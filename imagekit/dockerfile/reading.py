@@ -273,9 +273,14 @@ def run_of(line: int, directory: str, text: str, variables: Mapping[str, str]) -
     for name, value in variables.items():
         if value.startswith("/") and plain(value) and name not in MACHINES_OWN:
             text = re.sub(rf"\$(?:\{{{name}\}}|{name}\b)", lambda _, value=value: value, text)  # type: ignore[misc]
-        elif name not in PLATFORM:
+        elif name not in PLATFORM or (value and not _only_simple(name, text)):
             kept.append((name, value))
     return Run(line=line, directory=directory, text=text, variables=tuple(kept))
+
+
+def _only_simple(name: str, text: str) -> bool:
+    """True for the image's architecture where each use of it is one that steps have a variable for."""
+    return name == "TARGETARCH" and not re.search(r"\$\{TARGETARCH[^}]", text)
 
 
 def below(top: str, path: str) -> str:

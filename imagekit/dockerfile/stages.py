@@ -24,6 +24,11 @@ PLATFORM: Final = {
     "TARGETPLATFORM": f"linux/{placeholder('oci_arch')}",
     "TARGETOS": "linux",
     "TARGETVARIANT": "",
+    # Steps run on, or in a container for, what they build for.
+    "BUILDPLATFORM": f"linux/{placeholder('oci_arch')}",
+    "BUILDARCH": placeholder("oci_arch"),
+    "BUILDOS": "linux",
+    "BUILDVARIANT": "",
 }
 _MAX_STAGES: Final = 100
 
@@ -129,7 +134,8 @@ class State:
             case "ARG":
                 for word in self.scope.words(one.text):
                     name, equals, value = word.partition("=")
-                    given = value if equals else self._stages.arguments.get(name, PLATFORM.get(name))
+                    given = value if equals else self._stages.arguments.get(name)
+                    given = PLATFORM.get(name, given)  # a builder says these itself, whatever the default is
                     if given is not None:
                         self._arguments[name] = given
             case "ENV":

@@ -104,6 +104,94 @@ def test_what_could_not_be_taken_over_is_said_with_its_line(bench: Bench, line: 
 
 
 @pytest.mark.parametrize(
+    "line",
+    [
+        "RUN ln -s /opt/a /usr/bin/a",
+        "RUN useradd app",
+        "RUN echo a > /etc/a.conf",
+        "RUN ldconfig",
+        "RUN pip install boto3",
+    ],
+)
+def test_what_changes_the_image_itself_is_for_the_engine(bench: Bench, line: str) -> None:
+    bench.write("bootstrap", "#!/bin/sh\n", 0o755)
+    _, said = from_text(bench, f"{BASE}{line}\n")
+    assert f"`{line.removeprefix('RUN ')}`" in said
+    assert "under `run`, with `engine: docker`" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'curl -fsSL -H "Authorization: x" https://x.example/a.tar.gz | tar xz -C /opt',
+        "curl -sLu me:it https://x.example/a.tar.gz | tar xz -C /opt",
+        "curl --header A:b -o /opt/a https://x.example/a",
+        "wget --header=A:b -O /opt/a https://x.example/a",
+    ],
+)
+def test_a_download_with_headers_is_listed(bench: Bench, command: str) -> None:
+    bench.write("bootstrap", "#!/bin/sh\n", 0o755)
+    lines, said = from_text(bench, f"{BASE}RUN {command}\n")
+    assert "archives:" not in lines
+    assert "build:" not in lines
+    assert f"`{command}`" in said
+
+
+def test_a_checksum_of_add_is_kept(bench: Bench) -> None:
+    bench.write("bootstrap", "#!/bin/sh\n", 0o755)
+    digest = "ab" * 32
+    add = f"ADD --checksum=sha256:{digest}"
+    lines, said = from_text(
+        bench,
+        f"{BASE}{add} https://x.example/a.tar.gz /tmp/\nRUN tar xf /tmp/a.tar.gz -C /opt/a\n"
+        f"{add} https://x.example/b /opt/b\nADD https://x.example/c.git#v1 /opt/c\n",
+    )
+    assert f"sha256: {digest}" in lines
+    (step,) = (line for line in lines if "x.example/b" in line)
+    assert f"{digest}  build/$IMAGEKIT_ARCHITECTURE/b" in step
+    assert "sha256sum --check" in step
+    assert "no checksum" not in said
+    assert "ADD https://x.example/c.git#v1" in said
+
+
+def test_a_step_has_the_packages_and_not_the_tools_that_are_copied(bench: Bench) -> None:
+    text = "FROM public.ecr.aws/lambda/python:3.12\nCOPY --from=tools:1 /bin/pip /usr/local/bin/pip\n"
+    text += "RUN dnf install -y gcc && pip install -r r.txt -t /var/task && dnf remove -y gcc\nCMD a.b\n"
+    bench.write("r.txt")
+    _, said = from_text(bench, text)
+    spec = (bench.folder / "runtime.yaml").read_text()
+    assert "    packages:\n      - gcc " in spec
+    assert "\npackages:" not in spec
+    assert "runs /usr/local/bin/pip, copied in line 2" in said
+
+
+def test_the_platform_is_said_as_builders_say_it(bench: Bench) -> None:
+    text = (
+        "FROM alpine:3 AS b\nARG TARGETOS\nARG TARGETARCH=none\nARG TARGETPLATFORM\nARG TARGETVARIANT\nWORKDIR /w\n"
+        "RUN make OS=$TARGETOS ARCH=${TARGETARCH} FOR=${TARGETPLATFORM}${TARGETVARIANT} X=${TARGETARCH:-a}\n"
+        "FROM public.ecr.aws/lambda/provided:al2023\nCOPY --from=b /w/it /var/runtime/bootstrap\n"
+    )
+    lines, _ = from_text(bench, text)
+    (step,) = (line for line in lines if "make" in line)
+    assert "TARGETOS: linux" in lines
+    assert 'export TARGETPLATFORM=\\"linux/$IMAGEKIT_OCI_ARCH\\"' in step
+    assert 'export TARGETARCH=\\"$IMAGEKIT_OCI_ARCH\\"' in step
+    assert "ARCH=$IMAGEKIT_OCI_ARCH FOR=" in step
+
+
+def test_a_secret_has_the_name_that_commands_know(bench: Bench) -> None:
+    text = (
+        "FROM alpine:3 AS b\nWORKDIR /w\nRUN --mount=type=secret,id=npm,env=NPM_TOKEN make\n"
+        "RUN --mount=type=secret,id=rc,target=/root/.npmrc make it\n"
+        "FROM public.ecr.aws/lambda/provided:al2023\nCOPY --from=b /w/it /var/runtime/bootstrap\n"
+    )
+    lines, said = from_text(bench, text)
+    assert {'- "NPM_TOKEN"', "- rc"} <= lines.keys()
+    assert "the secret npm, as the variable NPM_TOKEN" in said
+    assert "the secret rc at /root/.npmrc" in said
+
+
+@pytest.mark.parametrize(
     ("text", "line", "said"),
     [
         ("", "", "has no FROM"),
@@ -213,6 +301,7 @@ def test_a_compiler_alone_runs_on_this_machine(bench: Bench, command: str) -> No
         "A=b rm x && go build -o /out/bootstrap .",
         "go build -o/etc/x /out/bootstrap",
         "cd .. && go build -o /out/bootstrap .",
+        "cd /out && go build -o bootstrap .",
         "go clean && go build -o /out/bootstrap .",
         "cargo init && touch /out/bootstrap",
     ],
