@@ -116,11 +116,18 @@ class Contained(Reading):
             text = _each(_pattern(here), place)
         elif self._around.kind(source) is Kind.FOLDER:
             text = f"cp -R {shlex.quote(f'{here}/.')} {place}"
+            if self._around.excluded(source):
+                self._recipe.leave(
+                    one.line, "the step copies what .dockerignore names, too", "name it in .imagekitignore as well"
+                )
             if source == ".":  # what imagekit put beside the context is none of it
                 text += f" && rm -rf {' '.join(posixpath.join(place, other) for other in (BUILD, *_OURS))}"
         else:
             folder = folder if target.endswith("/") else posixpath.dirname(target) or "/"
             text = f"cp {shlex.quote(here)} {shlex.quote(target)}"
+            if re.fullmatch(r"[0-7]{3,4}", mode := one.flag("chmod")):
+                path = posixpath.join(target, posixpath.basename(source)) if target.endswith("/") else target
+                text += f" && chmod {mode} {shlex.quote(path)}"
         self._order.append((len(self._runs), _Copied(folder=folder, text=text)))
 
     def _commands(self) -> Iterator[str]:

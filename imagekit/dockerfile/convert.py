@@ -12,7 +12,7 @@ from imagekit.architecture import ARCHITECTURES
 from imagekit.dockerfile import installs
 from imagekit.dockerfile.builders import Builders
 from imagekit.dockerfile.contained import ENGINE
-from imagekit.dockerfile.copying import BUILD, Copies, Parts, mode_of
+from imagekit.dockerfile.copying import BUILD, GLOB, Copies, Parts, mode_of
 from imagekit.dockerfile.downloads import Downloads
 from imagekit.dockerfile.recipe import Copied, Recipe, Said, placeholder, plain, written
 from imagekit.dockerfile.shell import Command, commands
@@ -180,7 +180,11 @@ class _Final:
         stage = self._stages.named(origin, self._chain[-1].number)
         for source in parts.sources:
             path = posixpath.normpath(posixpath.join("/", source))
-            if stage is None:
+            if stage is None and GLOB.search(path):
+                self._recipe.leave(
+                    one.line, f"the pattern {path} of {origin}", "name the files one by one, or the folder of them"
+                )
+            elif stage is None:
                 self._copies.place(one, {"image": written(origin), "source": path, "target": written(parts.target)})
             else:
                 self._out_of(one, stage.number, path, parts)

@@ -63,8 +63,8 @@ def runs_harmlessly(stages: Stages, stage: Stage, kind: Callable[[str], Kind]) -
             if state.take(one):
                 continue
             if one.name in {"COPY", "ADD"}:
-                if one.flag("from") or one.heredocs or "://" in one.text:
-                    return False  # what others made would be put among the user's files
+                if one.flag("from") or one.heredocs or one.name == "ADD":
+                    return False  # what others made, or hold, would be put among the user's files
                 layouts |= set(_layouts(one, state, kind))
             if one.name == "RUN" and not (_is_whole(one) and is_harmless(script(one), state.value, outputs)):
                 return False

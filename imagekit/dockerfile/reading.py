@@ -255,7 +255,9 @@ class Reading(ABC):
             if command.name == "cd" and len(command.arguments) == 1 and "$" not in command.arguments[0]:
                 directory = posixpath.normpath(posixpath.join(directory, command.arguments[0]))
             elif command.name not in {"set", "true", ":"}:
-                self._runs.append(run_of(one.line, directory, command.text, state.variables))
+                # What decides by itself what runs stands for itself among the commands that all have to succeed.
+                alone = f"({command.text}\n)" if "||" in command.text and not command.words else command.text
+                self._runs.append(run_of(one.line, directory, alone, state.variables))
 
     def _in_context(self, path: str) -> str | None:
         """The path of the context that a path of the stage is; the longest anchor counts."""

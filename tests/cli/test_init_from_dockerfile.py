@@ -179,6 +179,36 @@ def test_the_platform_is_said_as_builders_say_it(bench: Bench) -> None:
     assert "ARCH=$IMAGEKIT_OCI_ARCH FOR=" in step
 
 
+def test_what_may_fail_in_a_stage_hides_no_other_failure(bench: Bench) -> None:
+    text = (
+        "FROM alpine:3 AS b\nWORKDIR /w\nCOPY --chmod=755 build.sh ./\nRUN ./build.sh\n"
+        "RUN test -e x || true\nRUN make\n"
+        "FROM public.ecr.aws/lambda/provided:al2023\nCOPY --from=b /w/it /var/runtime/bootstrap\n"
+        "COPY --from=busybox:1 /bin/* /opt/\n"
+    )
+    bench.write("build.sh")
+    lines, said = from_text(bench, text)
+    (step,) = (line for line in lines if "make" in line)
+    assert "cp /imagekit/source/build.sh /w/ && chmod 755 /w/build.sh" in step
+    assert "./build.sh && (test -e x || true\\n) && make" in step
+    assert "the pattern /bin/* of busybox:1" in said
+
+
+def test_what_a_step_copies_although_it_is_ignored_is_said(bench: Bench) -> None:
+    bench.write("go.mod")
+    bench.write(".dockerignore", "node_modules\n")
+    _, said = from_text(bench, STAGE.format("rm x && go build -o /out/bootstrap ."))
+    assert "Dockerfile:4: the step copies what .dockerignore names" in said
+
+
+def test_an_archive_that_a_stage_unpacks_is_unpacked_in_a_container(bench: Bench) -> None:
+    bench.write("src.tar.gz")
+    text = STAGE.format("go build -o /out/bootstrap .").replace("COPY . .", "ADD src.tar.gz /src/")
+    lines, _ = from_text(bench, text)
+    assert 'in: "golang:1.22"' in lines
+    assert any("tar -xf /imagekit/source/src.tar.gz -C /src" in line for line in lines)
+
+
 def test_a_secret_has_the_name_that_commands_know(bench: Bench) -> None:
     text = (
         "FROM alpine:3 AS b\nWORKDIR /w\nRUN --mount=type=secret,id=npm,env=NPM_TOKEN make\n"
