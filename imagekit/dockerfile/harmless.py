@@ -58,6 +58,7 @@ def runs_harmlessly(stages: Stages, stage: Stage, kind: Callable[[str], Kind]) -
     """The same for all that a stage runs, when all lies there as it does in the context."""
     state, outputs = State(stages, of_base=False), tuple(_taken(stages, stage))
     layouts: set[tuple[str, str]] = set()
+    folders: set[str] = set()
     for one in instructions(stages.chain(stage)):
         try:
             if state.take(one):
@@ -66,24 +67,48 @@ def runs_harmlessly(stages: Stages, stage: Stage, kind: Callable[[str], Kind]) -
                 if one.flag("from") or one.heredocs or one.name == "ADD":
                     return False  # what others made, or hold, would be put among the user's files
                 layouts |= set(_layouts(one, state, kind))
-            if one.name == "RUN" and not (_is_whole(one) and is_harmless(script(one), state.value, outputs)):
-                return False
+            if one.name == "RUN":
+                if not (_is_whole(one) and is_harmless(script(one), state.value, outputs)):
+                    return False
+                folders.add(state.directory)
+                layouts |= set(_mounted(one, state))
         except ValueError:
             return False
-    return len(layouts) <= 1
+    if len(layouts) != 1:
+        return False
+    ((top, _),) = layouts
+    return top != "/" and all(f"{folder}/".startswith(f"{top}/") for folder in folders)
 
 
 def _layouts(one: Instruction, state: State, kind: Callable[[str], Kind]) -> Iterator[tuple[str, str]]:
     """The folder of the stage and the one of the context that are the same by what is copied; raises ValueError."""
     parts = Parts.of(one, state, lambda path: path == state.directory)
     for source in parts.sources:
-        there = parts.target.rstrip("/").split("/")
-        here = [step for step in posixpath.normpath(source.lstrip("/") or ".").split("/") if step != "."]
-        if parts.target.endswith("/") and kind("/".join(here) or ".") is not Kind.FOLDER:
-            here = here[:-1]
-        while here and there and here[-1] == there[-1]:
-            here, there = here[:-1], there[:-1]
-        yield "/".join(there) or "/", "/".join(here)
+        here = posixpath.normpath(source.lstrip("/") or ".")
+        if parts.target.endswith("/") and kind(here) is not Kind.FOLDER:
+            here = posixpath.dirname(here) or "."
+        yield _apart(parts.target.rstrip("/"), here)
+
+
+def _mounted(one: Instruction, state: State) -> Iterator[tuple[str, str]]:
+    """The same by what is mounted; raises ValueError for what another image or stage has."""
+    for name, value in one.flags:
+        fields = dict(field.partition("=")[::2] for field in value.split(",")) if name == "mount" else {}
+        if not fields or fields.get("type", "bind") != "bind":
+            continue
+        if "from" in fields:
+            raise ValueError("it is not the context's")
+        target = fields.get("target") or fields.get("dst") or fields.get("destination") or "."
+        source = fields.get("source", fields.get("src", ".")).lstrip("/") or "."
+        yield _apart(state.path(target).rstrip("/"), posixpath.normpath(source))
+
+
+def _apart(there: str, here: str) -> tuple[str, str]:
+    """Two paths without the end that they have in common."""
+    above, inner = there.split("/"), [step for step in here.split("/") if step != "."]
+    while inner and above and inner[-1] == above[-1]:
+        above, inner = above[:-1], inner[:-1]
+    return "/".join(above) or "/", "/".join(inner)
 
 
 def _is_whole(one: Instruction) -> bool:

@@ -194,6 +194,46 @@ def test_what_may_fail_in_a_stage_hides_no_other_failure(bench: Bench) -> None:
     assert "the pattern /bin/* of busybox:1" in said
 
 
+@pytest.mark.parametrize(
+    ("copy", "contained"),
+    [
+        ("COPY . .", False),
+        ("COPY src ./", False),
+        ("COPY go.* ./\nCOPY src ./src\nCOPY lib/ lib/", False),
+        ("COPY src lib ./", True),
+        ("COPY go.mod ./\nCOPY src ./", True),
+        ("COPY . /", True),
+        ("COPY go.mod below/", True),
+        ("COPY --from=other /x ./", True),
+    ],
+)
+def test_a_stage_that_lies_otherwise_than_the_context_runs_in_a_container(
+    bench: Bench, copy: str, contained: bool
+) -> None:
+    for name in ("go.mod", "src/a.go", "lib/a.go"):
+        bench.write(name)
+    text = STAGE.format("go build -o /out/bootstrap .").replace("COPY . .", copy).replace("WORKDIR /src", "WORKDIR /w")
+    lines, _ = from_text(bench, text)
+    assert ('in: "golang:1.22"' in lines) is contained
+
+
+@pytest.mark.parametrize(("mount", "contained"), [("target=.", False), ("type=bind,source=src,target=/x", True)])
+def test_a_mounted_context_is_this_machines(bench: Bench, mount: str, contained: bool) -> None:
+    bench.write("go.mod")
+    bench.write("src/a.go")
+    text = STAGE.format(f"--mount={mount} go build -o /out/bootstrap .").replace("COPY . .\n", "")
+    lines, _ = from_text(bench, text)
+    assert ('in: "golang:1.22"' in lines) is contained
+
+
+def test_a_stage_in_a_folder_that_its_image_names_is_said(bench: Bench) -> None:
+    bench.write("go.mod")
+    text = STAGE.format("go build -o /out/bootstrap .").replace("WORKDIR /src\n", "")
+    lines, said = from_text(bench, text)
+    assert 'in: "golang:1.22"' in lines
+    assert "Dockerfile:3: COPY into the folder that golang:1.22 starts in, which is not known" in said
+
+
 def test_what_a_step_copies_although_it_is_ignored_is_said(bench: Bench) -> None:
     bench.write("go.mod")
     bench.write(".dockerignore", "node_modules\n")
