@@ -389,6 +389,9 @@ PIECES = st.sampled_from([
     "curl -o /x https://h/y ", "| ", "$A ", "${A:-", "} ", '"', "'", "\\", "\\\n", "\n", "<<EOF\n", "EOF\n", ". ", "/ ",
     "/var/runtime/bootstrap ", "../x ", "*.js ", '["a", "b"]\n', "[", "]", "--chmod=7 ", "#", "`", "{", "\r\n", "é ",
     "--mount=type=bind,source=x,target=/y ", "$(uname -m) ", "tar xz -C /opt ", "chmod +x /x ", "cd /y ", "\x1b",
+    "FROM golang AS g\nWORKDIR /w\nCOPY . .\n", "COPY --from=g /x ", "COPY --from=g /w/* ", "go build -o /x ",
+    "rm -rf src ", "--mount=type=secret,id=x,env=Y,target=/z ", "ARG TARGETOS\n", "$TARGETARCH ",
+    "--checksum=sha256:0 ", "https://h/y.git#z ",
 ])  # fmt: skip
 
 
@@ -400,6 +403,51 @@ def test_any_dockerfile_becomes_a_valid_spec_or_is_refused(pieces: list[str], be
     assert outcome.code in {0, 2}, outcome.err
     if outcome.code == 0:
         assert bench.run("validate").code == 0
+
+
+LINES = st.sampled_from(
+    [
+        "WORKDIR /w",
+        "WORKDIR sub",
+        "COPY . .",
+        "COPY src lib ./",
+        "COPY go.* ./",
+        "COPY --from=golang /x /y",
+        "ADD a.tar.gz /",
+        "RUN go build -o /x .",
+        "RUN rm -rf src",
+        "RUN go build -o /x . && rm -rf src",
+        "RUN make || rm -rf src",
+        "ENV A=/x",
+        "RUN cd .. && go build -o $A .",
+        "RUN --mount=target=. go build -o /x .",
+        "RUN <<EOF\nrm -rf src\nEOF",
+        "ARG TARGETOS",
+        "RUN cat <<EOF > src\nrm -rf src\nEOF",
+        'RUN ["rm", "-rf", "src"]',
+        "RUN go build -o $(rm -rf src) .",
+        'SHELL ["a"]',
+        "RUN if true; then rm -rf src; fi",
+        "RUN --mount=type=secret,id=x,target=/s make",
+        "RUN go test ./... > src",
+    ]
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(LINES, max_size=8), path=st.sampled_from(["/x", "/w/x", "/w/*", "/*/x", "/w/", "/y/z"]))
+def test_whatever_a_stage_runs_nothing_of_it_hurts_the_source(lines: list[str], path: str, bench: Bench) -> None:
+    bench.write("src/a.go")
+    bench.write("go.mod")
+    stage = "\n".join(["FROM golang AS b", *lines])
+    bench.write("Dockerfile", f"{stage}\nFROM public.ecr.aws/lambda/provided:al2023\nCOPY --from=b {path} /opt/\n")
+    bench.run("init", "--from", "Dockerfile", "--overwrite").ok()
+    spec = (bench.folder / "runtime.yaml").read_text()
+    for step in spec.split("  - run: ")[1:]:
+        assert "    in: golang " in step or ("rm -rf src" not in step and "> src" not in step and "||" not in step), (
+            spec
+        )
+    assert bench.run("validate").code == 0
 
 
 @settings(max_examples=200, deadline=None)
