@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.bases import Node, StandIn
 from tests.support.bench import Bench, put
-from tests.support.programs import ARM64, X86_64, wanting
+from tests.support.programs import ARM64, X86_64, elf, wanting
 
 MACHINES = {"x86_64": X86_64, "arm64": ARM64}
 NEWER, OLDER = ("fmod", "GLIBC_2.38"), ("fmod", "GLIBC_2.34")
@@ -108,6 +108,6 @@ def test_who_brings_a_glibc_has_reasons_and_an_empty_image_has_none(bench: Bench
     if os_ == "al2023":
         bench.write("lib/libc.so.6", wanting(X86_64, NEWER))
     else:
-        bench.write("bootstrap", b"\x7fELF\x02\x01\x01" + bytes(11) + b"\x3e" + bytes(45), 0o755)
+        bench.write("bootstrap", elf(X86_64), 0o755)
     bench.spec(os=os_, architectures=["x86_64"], files=[{"source": "lib", "target": "/opt/lib"}])
     assert "IK0401" not in bench.run("build").ok().err
