@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import field
-from typing import Final
+from typing import Final, Protocol
 
 from imagekit import openers, parallel
 from imagekit.errors import RemoteFailed
@@ -42,6 +42,10 @@ class Found:
             return b"".join(pieces)
 
 
+class Repository(Source, Sink, Protocol):
+    """What can be read, and asked what it has."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SharedLayers:
     """The repositories that layers are looked for in, and those that they are kept in, by name.
@@ -49,7 +53,7 @@ class SharedLayers:
     A registry that fails is told of once and left alone: a cache that cannot be used is no reason not to build.
     """
 
-    sources: Mapping[str, tuple[Source, Sink]]
+    sources: Mapping[str, Repository]
     sinks: Mapping[str, Sink]
     given_up: set[str] = field(default_factory=set)
 
@@ -65,12 +69,12 @@ class SharedLayers:
         parallel.each(lambda item: self._keep(*item, open), everywhere, _AT_ONCE)
 
     def _find(self, key: Digest, codec: str) -> Found | None:
-        for name, (source, there) in self.sources.items():
+        for name, source in self.sources.items():
             if name in self.given_up:
                 continue
             with self._forgiving(name, f"the layer {key.short}"):
                 artifact = _read(source, key, codec)
-                if artifact and all(there.has(blob) for blob in artifact.blobs[:-1]):
+                if artifact and all(source.has(blob) for blob in artifact.blobs[:-1]):
                     return Found(artifact=artifact, origin=name, source=source)
         return None
 

@@ -9,7 +9,7 @@ from functools import partial
 from imagekit import pipeline
 from imagekit.architecture import Architecture
 from imagekit.cli import deliveries, work
-from imagekit.cli.references import References, say_uri, show, show_document, tell_workflow
+from imagekit.cli.references import References, of_each
 from imagekit.cli.session import Session
 from imagekit.errors import UsageError
 from imagekit.lockfile import Use
@@ -44,35 +44,20 @@ class Wanted:
 
 def run(session: Session, specs: Sequence[str], wanted: Wanted) -> None:
     """Make, deliver and name the image of each spec."""
-    from imagekit.cli import fleet
-
     if len(specs) > 1 and wanted.outputs:
         raise UsageError("--output is one image's place", hint="name one spec, or push the images of several")
-
-    def one(opened: pipeline.Session, spec: str) -> References:
-        found = _image(session, opened, spec, wanted)
-        if not wanted.as_json:
-            show(found, wanted.only)
-        if wanted.pushes:
-            say_uri(session, found)
-        return found
-
-    made = fleet.over(session, specs, one)
-    if wanted.as_json:
-        show_document(made.done)
-    tell_workflow(session, made.done)
-    made.finish(lambda found: f"{found.names[0]}@{next(iter(found.digests.values()))}")
+    make = partial(_image, session, wanted)
+    of_each(session, specs, make, only=wanted.only, as_json=wanted.as_json, pushed=wanted.pushes)
 
 
-def _image(session: Session, opened: pipeline.Session, spec: str, wanted: Wanted) -> References:
+def _image(session: Session, wanted: Wanted, opened: pipeline.Session, spec: str) -> References:
     """Everything for one spec; what is wrong with the command line is told before anything is built."""
     opened = replace(opened, shared=work.shared_layers(opened, wanted.cache_from, wanted.cache_to))
     loaded = work.load(session, opened, spec, wanted.overrides, wanted.architectures, strict=wanted.strict)
     loaded = loaded.labelled(wanted.labels)
     tags = work.tags_of(loaded, wanted.tags)
     pushed = () if wanted.by_digest else tags
-    destinations = [name.replace(work.NAME, loaded.spec.name) for name in wanted.destinations]
-    repositories = work.repositories(session, loaded, destinations) if wanted.pushes else ()
+    repositories = work.repositories(session, loaded, wanted.destinations) if wanted.pushes else ()
     work.take(wanted.taken, spec, repositories, pushed)
     if wanted.builds:
         work.check_print(loaded, wanted.only)

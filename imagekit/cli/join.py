@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import field
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -52,27 +53,15 @@ def join(
     index is the one that a single machine makes. It goes where --to or the spec's push.to says, else to where the
     images are.
     """
-    from imagekit.cli import fleet
-    from imagekit.cli.references import say_uri, show, show_document, tell_workflow
+    from imagekit.cli.references import of_each
 
     specs = tuple(dict.fromkeys(_spec(one) for one in named if _BY_DIGEST not in one))
     images = [*(one for one in named if _BY_DIGEST in one), *(text for path in files for text in _references(path))]
     if not images:
         raise UsageError("no image is named", hint="name what `imagekit build --push --by-digest` printed")
     wanted = _Wanted(images=images, lone=len(specs) < 2, tags=tags, destinations=destinations, overrides=overrides)
-
-    def one(opened: pipeline.Session, spec: str) -> References:
-        found = _joined(session, opened, spec, wanted)
-        if not as_json:
-            show(found, only)
-        say_uri(session, found)
-        return found
-
-    run = fleet.over(session, specs or (options.spec_path("."),), one)
-    if as_json:
-        show_document(run.done)
-    tell_workflow(session, run.done)
-    run.finish(lambda found: f"{found.names[0]}@{next(iter(found.digests.values()))}")
+    make = partial(_joined, session, wanted)
+    of_each(session, specs or (options.spec_path("."),), make, only=only, as_json=as_json, pushed=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +77,7 @@ class _Wanted:
     taken: dict[str, str] = field(default_factory=dict)
 
 
-def _joined(session: Session, opened: pipeline.Session, spec: str, wanted: _Wanted) -> References:
+def _joined(session: Session, wanted: _Wanted, opened: pipeline.Session, spec: str) -> References:
     from imagekit import locking, pipeline
     from imagekit.cli import work
     from imagekit.cli.references import References
@@ -99,8 +88,7 @@ def _joined(session: Session, opened: pipeline.Session, spec: str, wanted: _Want
         wanted.parts.extend(read(wanted.images, opened.places))
     mine = [part for part in wanted.parts if wanted.lone or part.title == loaded.spec.name]
     parcel = join(loaded, mine, locking.lock_file(loaded).read())
-    destinations = [name.replace(work.NAME, loaded.spec.name) for name in wanted.destinations]
-    where = destinations or loaded.spec.push.to or [part.reference.name for part in mine]
+    where = wanted.destinations or loaded.spec.push.to or [part.reference.name for part in mine]
     repositories, tags = work.repositories(session, loaded, where), work.tags_of(loaded, wanted.tags)
     work.take(wanted.taken, spec, repositories, tags)
     pipeline.push(opened, parcel, pipeline.deliveries(opened, repositories, tags))

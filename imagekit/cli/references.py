@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from imagekit.architecture import by_oci
 from imagekit.cli import github
@@ -12,6 +12,9 @@ from imagekit.cli.session import Session, write, write_json
 from imagekit.deliver import Parcel
 from imagekit.errors import UsageError
 from imagekit.values import dataclass
+
+if TYPE_CHECKING:
+    from imagekit import pipeline
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +78,33 @@ def _chosen(found: References, only: str | None) -> Sequence[str]:
     if only not in found.digests:
         raise UsageError(f"--print {only}: the image has {', '.join(found.digests)}")
     return (found.digests[only],)
+
+
+def of_each(
+    session: Session,
+    specs: Sequence[str],
+    make: Callable[[pipeline.Session, str], References],
+    *,
+    only: str | None,
+    as_json: bool,
+    pushed: bool,
+) -> None:
+    """Make the image of each spec, and print its references where people, pipes and workflows look for them."""
+    from imagekit.cli import fleet
+
+    def one(opened: pipeline.Session, spec: str) -> References:
+        found = make(opened, spec)
+        if not as_json:
+            show(found, only)
+        if pushed:
+            say_uri(session, found)
+        return found
+
+    run = fleet.over(session, specs, one)
+    if as_json:
+        show_document(run.done)
+    tell_workflow(session, run.done)
+    run.finish(lambda found: f"{found.names[0]}@{next(iter(found.digests.values()))}")
 
 
 def say_uri(session: Session, found: References) -> None:

@@ -93,8 +93,9 @@ def warn(session: Session, warnings: Sequence[Finding], *, strict: bool = False)
 
 
 def repositories(session: Session, work: Project, named: Sequence[str]) -> tuple[str, ...]:
-    """The repositories to push to, each once; raises UsageError when none is named or none can be reached."""
-    found = tuple(dict.fromkeys(named or work.spec.push.to))
+    """The repositories to push to, each once, with the spec's name put in; raises UsageError when none is named or none
+    can be reached."""
+    found = tuple(dict.fromkeys(name.replace(NAME, work.spec.name) for name in named or work.spec.push.to))
     if not found:
         raise UsageError(
             "there is nowhere to push to", hint="name a repository with --to, or in the spec: push: {to: [REPOSITORY]}"
@@ -102,10 +103,15 @@ def repositories(session: Session, work: Project, named: Sequence[str]) -> tuple
     if session.options.offline:
         raise UsageError("a push needs the network, and --offline forbids it", hint="leave one of them out")
     for name in found:
-        reference = Reference.parse(name)
-        if reference.tag or reference.digest:
-            raise UsageError(f"--to {name}: more than a repository", hint="tags are named with --tag")
+        _check_repository(name, f"--to {name}", "tags are named with --tag")
     return found
+
+
+def _check_repository(name: str, told: str, hint: str) -> None:
+    """Raise UsageError for a name with a tag or a digest."""
+    reference = Reference.parse(name)
+    if reference.tag or reference.digest:
+        raise UsageError(f"{told}: more than a repository", hint=hint)
 
 
 def shared_layers(work: pipeline.Session, cache_from: Sequence[str], cache_to: Sequence[str]) -> SharedLayers | None:
@@ -115,9 +121,7 @@ def shared_layers(work: pipeline.Session, cache_from: Sequence[str], cache_to: S
     from imagekit.shared_layers import SharedLayers
 
     for name in (*cache_from, *cache_to):
-        reference = Reference.parse(name)
-        if reference.tag or reference.digest:
-            raise UsageError(f"{name}: more than a repository", hint="a cache is named without a tag or a digest")
+        _check_repository(name, name, "a cache is named without a tag or a digest")
     return SharedLayers(
         sources={name: work.places.shared(name) for name in map(_full, cache_from)},
         sinks={name: work.places.sink(name) for name in map(_full, cache_to)},

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Final, Self
 
-from imagekit import images
+from imagekit import images, openers
 from imagekit.architecture import Architecture
 from imagekit.emulator.ports import RootFilesystem
 from imagekit.oci.descriptor import Descriptor
@@ -57,7 +57,7 @@ class LocalImage:
 
         config = self.image.config_bytes
         bundle, (name, _, tag) = Bundle(), self.reference.partition(":")
-        bundle.put(self.image.manifest.config, lambda: _whole(config))
+        bundle.put(self.image.manifest.config, openers.of_bytes(config))
         for blob in self.image.manifest.layers:
             bundle.put(blob, self.open(blob))
         bundle.put_document(Document(data=self.image.manifest_bytes, descriptor=self.image.descriptor), tag)
@@ -76,8 +76,3 @@ class LocalImage:
             config=self.image.config,
             folder=unpacked(folder, layers, self.name, keeps_stem=keeps_stem),
         )
-
-
-@contextmanager
-def _whole(data: bytes) -> Iterator[Iterator[bytes]]:
-    yield iter((data,))

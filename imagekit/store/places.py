@@ -87,10 +87,9 @@ class Places:
         inner: Source = Offline(reference.name) if self.offline else Registry(reference, self.access, reads=True)
         return Cached(inner, self._cache), name.selector
 
-    def shared(self, text: str) -> tuple[Source, Sink]:
+    def shared(self, text: str) -> Registry:
         """A repository that is read, and asked what it has; nothing is remembered of it."""
-        registry = Registry(Reference.parse(text), self.access, reads=True)
-        return registry, registry
+        return Registry(Reference.parse(text), self.access, reads=True)
 
     def written(self, text: str) -> Source:
         """A repository as a push left it: the registry itself, never its mirror, and nothing remembered."""

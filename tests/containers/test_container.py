@@ -60,25 +60,25 @@ def test_a_daemon_that_holds_the_output_does_not_hold_the_command(connected, for
 
 def test_files_go_in_and_out(connected, form, tmp_path):
     items = [
-        (Entry(path="work", kind=Kind.DIRECTORY, mode=0o755), None),
-        (Entry(path="work/run", mode=0o755, size=17), b"#!/bin/sh\necho hi"),
-        (Entry(path="work/link", kind=Kind.SYMLINK, target="run", mode=0o777), None),
+        (Entry(path="made", kind=Kind.DIRECTORY, mode=0o755), None),
+        (Entry(path="made/run", mode=0o755, size=17), b"#!/bin/sh\necho hi"),
+        (Entry(path="made/link", kind=Kind.SYMLINK, target="run", mode=0o777), None),
     ]
     with container(connected, form, OWNER) as box:
         box.put(items)
         assert said(
-            box, "./link && mkdir out && cp run out/ && ln out/run out/same && ln -s run out/l", directory="/work"
+            box, "./link && mkdir out && cp run out/ && ln out/run out/same && ln -s run out/l", directory="/made"
         )[1].startswith("hi")
-        with box.taken("/work/out") as reader:
+        with box.taken("/made/out") as reader:
             assert reader
             files = transfer.unpack(reader, str(tmp_path), "the output")
         assert sorted(files) == ["out/run", "out/same"]
         assert (tmp_path / "out/l").read_text() == "#!/bin/sh\necho hi"
         assert (tmp_path / "out/run").stat().st_mode & 0o777 == 0o755
-        with box.taken("/work/nothing") as reader:
+        with box.taken("/made/nothing") as reader:
             assert reader is None
         changed = dict(box.changes())
-        assert changed["/work/out/run"] == 1
+        assert changed["/made/out/run"] == 1
         assert changed.get("/etc/passwd") is None
 
 
