@@ -259,7 +259,7 @@ def test_what_is_wrong_with_a_changed_spec_is_told(echo, free_port):
     try:
         served.address()
         Path(echo.folder, "runtime.yaml").write_text("bogus: key\n")
-        served.address(2)
+        assert send(served.address(2), b"[1]") == b"[1]"  # as it was; and from here on an interrupt ends it politely
         said = "".join(served.lines)
         assert "runtime.yaml:1:1: error[IK0101]" in said
         assert "the image before this change stays" in said
